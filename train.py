@@ -1,0 +1,233 @@
+"""Train the network of model.py on MNIST, test it and save its weights.
+
+    python train.py                # 5 epochs, about half a minute on two cores
+
+Prints the loss at every 100th step and the test accuracy after every epoch, about
+99.4 % in the end, and writes model.ckpt, the weights that demo.py reads.
+"""
+
+import argparse
+import math
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from model import WEIGHTS_FILE, ConvNet, choose_device, has_fast_bfloat16, to_input
+from resolve import RAW_FOLDER, find_idx, read_pair
+
+MNIST_FILES = (  # each also with .gz at the end
+    ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+)
+
+
+def download(data_dir: Path) -> None:
+    """Fetch the four MNIST files with torchvision; ValueError where that fails."""
+    from torchvision.datasets import MNIST  # slow to import, and rarely needed
+
+    socket.setdefaulttimeout(5)  # seconds; torchvision sets none and would wait on
+    try:
+        MNIST(data_dir, download=True)
+    except (OSError, RuntimeError):
+        names = ", ".join(f"{name}.gz" for pair in MNIST_FILES for name in pair)
+        raise ValueError(
+            f"{data_dir / RAW_FOLDER}: MNIST is neither there nor can it be "
+            f"downloaded, put its four files into that folder: {names}"
+        ) from None
+
+
+def load_mnist(data_dir: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return training and test set: images (N, 28, 28) uint8, labels (N,) int64.
+
+    Raises ValueError for files that hold something else than MNIST's kind; OSError.
+    """
+    folder = data_dir / RAW_FOLDER
+    paths = [[find_idx(folder / name) for name in pair] for pair in MNIST_FILES]
+    if not any(path.exists() for pair in paths for path in pair):
+        download(data_dir)
+    sets = []
+    for images_path, labels_path in paths:
+        images, labels = read_pair(images_path, labels_path)
+        if images.shape[1:] != (28, 28):
+            size = " x ".join(map(str, images.shape[1:]))
+            raise ValueError(f"{images_path}: expected 28 x 28 pixels, found {size}")
+        if labels.max() > 9:
+            raise ValueError(
+                f"{labels_path}: expected labels 0 to 9, found {labels.max()}"
+            )
+        sets.append((torch.from_numpy(images), torch.from_numpy(labels).long()))
+    return sets
+
+
+def distort(images: torch.Tensor) -> torch.Tensor:
+    """Turn, stretch, slant and shift each image (N, 1, 28, 28) a little, at random.
+
+    So no image is seen twice in the same form: the network learns what makes a digit.
+    """
+    unchanged = torch.eye(2, 3)  # rows: x' = 1x + 0y + 0, y' = 0x + 1y + 0
+    change = torch.empty(len(images), 2, 3).uniform_(-1, 1)
+    change *= torch.tensor([0.1, 0.1, 1 / 14])  # the range -1..1 is 28 pixels wide
+    affine = (unchanged + change).to(images.device)
+    grid = F.affine_grid(affine, images.shape, align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def train_one_epoch(
+    model: ConvNet,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    batch_size: int,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    epoch_name: str,
+) -> None:
+    """Show each image to the model once, in a new random order, and improve it.
+
+    Raises ValueError when the loss is no longer a number.
+    """
+    model.train()
+    device = images.device
+    batches = torch.randperm(len(images)).to(device).split(batch_size)
+    for step, batch in enumerate(batches, start=1):
+        inputs = distort(to_input(images[batch]))
+        # channels_last and bfloat16: each about a third less time, same accuracy.
+        inputs = inputs.to(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
+            logits = model(inputs)
+            # Label smoothing asks for 91 %, not 100 % certainty: +0.1 % accuracy.
+            loss = F.cross_entropy(logits, labels[batch], label_smoothing=0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        if step % 100 == 0:
+            plain_loss = F.cross_entropy(logits.float(), labels[batch]).item()
+            print(
+                f"{epoch_name}, Step [{step}/{len(batches)}], Loss: {plain_loss:.4f}",
+                flush=True,
+            )
+    if not math.isfinite(loss.item()):
+        raise ValueError("the loss is no longer a number, choose a smaller --lr")
+
+
+@torch.inference_mode()
+def predict(model: ConvNet, images: torch.Tensor) -> torch.Tensor:
+    """Return the likeliest digit (N,) int64 of each image (N, 28, 28) uint8."""
+    model.eval()
+    return torch.cat([model(to_input(b)).argmax(1) for b in images.split(500)])
+
+
+def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the percentage of images that the model classifies as labelled."""
+    correct = (predict(model, images) == labels).sum().item()
+    return 100 * correct / len(labels)
+
+
+def train(
+    train_set: tuple[torch.Tensor, torch.Tensor],
+    test_set: tuple[torch.Tensor, torch.Tensor],
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    device: torch.device,
+) -> tuple[ConvNet, float]:
+    """Train a new network; return it and its test accuracy after the last epoch."""
+    images, labels, test_images, test_labels = (
+        tensor.to(device) for tensor in (*train_set, *test_set)
+    )
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+    model = ConvNet().to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    # Up to `lr` and down again towards 0, once: 99 % after one epoch instead of five.
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, total_steps=epochs * math.ceil(len(images) / batch_size) + 1
+    )
+    for epoch in range(1, epochs + 1):
+        name = f"Epoch [{epoch}/{epochs}]"
+        start = time.perf_counter()
+        train_one_epoch(model, images, labels, batch_size, optimizer, scheduler, name)
+        seconds = time.perf_counter() - start
+        accuracy = evaluate(model, test_images, test_labels)
+        print(f"{name}: {seconds:.1f} s, test accuracy {accuracy:.2f} %", flush=True)
+    return model, accuracy
+
+
+def save_weights(model: ConvNet, path: Path) -> None:
+    """Save the parameters as CPU tensors; an old file is replaced only at the end."""
+    weights = {name: t.cpu().contiguous() for name, t in model.state_dict().items()}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(weights, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise ValueError or OSError, before the training, if `path` can't be written."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: not a file, choose another --output")
+    trial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    trial.touch()
+    trial.unlink()
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line; a bad option ends the program with a sentence."""
+    parser = argparse.ArgumentParser(
+        description="Train the network of model.py on MNIST and save its weights.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data-dir", type=Path, default="data", help="folder of MNIST")
+    parser.add_argument("--epochs", type=int, default=5, help="passes over the images")
+    parser.add_argument("--batch-size", type=int, default=50, help="images a step")
+    parser.add_argument("--lr", type=float, default=0.01, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument("--output", type=Path, default=WEIGHTS_FILE, help="weights")
+    args = parser.parse_args(argv)
+    if args.epochs < 1:
+        parser.error(f"--epochs must be at least 1, not {args.epochs}")
+    if not 1 <= args.batch_size <= 10000:
+        parser.error(f"--batch-size must be 1 to 10000, not {args.batch_size}")
+    if not 0 < args.lr < math.inf:
+        parser.error(f"--lr must be a number above 0, not {args.lr}")
+    if not 0 <= args.seed < 2**63:
+        parser.error(f"--seed must be 0 to 2**63 - 1, not {args.seed}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Check what was asked for, load the data, train, save, print the accuracy."""
+    args = parse_arguments(argv)
+    try:
+        device = choose_device(args.device)
+        check_writable(args.output)
+        train_set, test_set = load_mnist(args.data_dir)
+        model, accuracy = train(
+            train_set,
+            test_set,
+            args.epochs,
+            args.batch_size,
+            args.lr,
+            args.seed,
+            device,
+        )
+        save_weights(model, args.output)
+    except (OSError, ValueError) as error:
+        sys.exit(f"train.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"train.py: stopped, {args.output} was not touched")
+    tested = f"the {len(test_set[1])} test images"
+    print(f"Test Accuracy of the model on {tested}: {accuracy:.2f} %")
+
+
+if __name__ == "__main__":
+    main()
