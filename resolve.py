@@ -158,6 +158,25 @@ def encode_files(
     return files
 
 
+def check_writable(path: Path) -> None:
+    """Raise ValueError or OSError now if replace_file could not write `path` later."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: there and not a file, choose another name")
+    trial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    trial.touch()
+    trial.unlink()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a whole file or none: under another name first, then renamed."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_files(files: dict[str, bytes], output: Path) -> None:
     """Write all files below `output`, or none: they are moved there once complete.
 

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import RAW, ROOT, assert_one_sentence, idx_bytes, run, write_mnist
+from PIL import Image
 
 import train
 from model import ConvNet
@@ -51,7 +53,7 @@ def test_every_image_is_seen_once_an_epoch_and_in_a_new_order(monkeypatch):
     images = torch.arange(103, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28)
     labels = torch.arange(103) % 10
     data = (images, labels)
-    train.train(data, data, 2, 10, 0.001, 0, torch.device("cpu"))
+    train.train(data, data, 2, 10, 0.001)
     assert [len(batch) for batch in seen] == 2 * (10 * [10] + [3])
     order = (torch.cat(seen) * 255).round().int().tolist()
     assert sorted(order[:103]) == sorted(order[103:]) == list(range(103))
@@ -80,7 +82,8 @@ def test_the_order_comes_from_the_seed_too(monkeypatch):
         )
         images = torch.arange(50, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28)
         data = (images, torch.arange(50) % 10)
-        train.train(data, data, 1, 10, 0.001, seed, torch.device("cpu"))
+        torch.manual_seed(seed)
+        train.train(data, data, 1, 10, 0.001)
         orders.append(torch.cat(seen).tolist())
     assert orders[0] == orders[1] != orders[2]
 
@@ -135,7 +138,9 @@ def test_one_epoch_on_mnist_reaches_98_8_percent(tmp_path):
     count, accuracy = re.fullmatch(RESULT, lines[-1]).groups()
     assert count == "10000" and 98.8 <= float(accuracy) < 100
     assert weights_of(output)["fc.weight"].shape == (10, 1568)
-    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {output.name, "mistakes.png"}
+    assert Image.open(tmp_path / "mistakes.png").size == (640, 800)
 
 
 def test_torchvision_accepts_the_committed_files_without_a_network(
@@ -276,11 +281,12 @@ def test_a_failure_while_saving_keeps_the_old_file_and_leaves_nothing_else(
     output = tmp_path / "model.ckpt"
     output.write_bytes(b"old")
 
-    def disk_full(weights, path):
-        path.write_bytes(b"half")
+    def disk_full(path, data):
+        with open(path, "wb") as file:
+            file.write(data[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", disk_full)
+    monkeypatch.setattr(Path, "write_bytes", disk_full)
     with pytest.raises(OSError, match="No space"):
         train.save_weights(ConvNet(), output)
     assert output.read_bytes() == b"old"

@@ -1,0 +1,283 @@
+"""Classify one picture of a handwritten digit with the weights that train.py saved.
+
+    python demo.py photo.jpg            # without a name: test/12.png of resolve.py
+
+Draws the 28x28 pixels that the network saw, prints the three likeliest digits and,
+as its last line, the digit alone. A picture like MNIST's is taken as it is; any other
+goes through MNIST's own preparation: what is ink, and not paper? which of it is the
+digit? -> 20x20 pixels -> brightest one 255 -> centre of mass in the middle of 28x28
+(Y. LeCun, The MNIST database; C. Yadav and L. Bottou, arXiv 1905.10498).
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image, ImageOps
+
+from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
+from resolve import check_writable, encode_png, replace_file
+
+UNSURE = 0.6  # probability; all wrong and 2 % of the right answers were below it
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """Return a picture, as a person would see it, as grey levels (H, W) uint8.
+
+    Raises ValueError for a file that is no picture; OSError if it can't be opened.
+    """
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # 100 megapixels
+    try:
+        with open(path, "rb") as file, Image.open(file) as picture:
+            return to_grey(ImageOps.exif_transpose(picture))  # as phones do
+    except OSError as error:
+        if error.filename:  # not there, a folder, not allowed: the system's own words
+            raise
+        raise ValueError("not a picture, or not all of it, save it anew") from None
+    except Exception as error:  # noqa: BLE001, a broken picture may raise anything
+        raise ValueError(f"can't be read as a picture ({error})") from None
+
+
+def to_grey(picture: Image.Image) -> np.ndarray:
+    """Turn any kind of picture into grey levels (H, W) uint8."""
+    if picture.mode.startswith(("I", "F")):  # 16 bits or more, of unknown range
+        levels = np.nan_to_num(np.asarray(picture, np.float64))
+        return np.uint8((levels - levels.min()) * (255 / max(np.ptp(levels), 1e-9)))
+    if not picture.has_transparency_data:
+        return np.asarray(picture.convert("RGB").convert("L"))
+    # Lay what is transparent on the ground on which the rest can be seen.
+    grey, alpha = picture.convert("RGBA").convert("LA").split()
+    visible = np.average(grey, weights=np.asarray(alpha) + 1e-9)
+    ground = Image.new("L", grey.size, 255 if visible < 128 else 0)
+    return np.asarray(Image.composite(grey, ground, alpha))
+
+
+def is_like_mnist(grey: np.ndarray) -> bool:
+    """Tell whether a picture is as MNIST's are: 28x28, black around, fitted, centred."""
+    if grey.shape != (28, 28) or not grey.any():
+        return False
+    rows, columns = np.nonzero(grey)
+    longest = 1 + max(np.ptp(rows), np.ptp(columns))
+    centre = np.average([rows, columns], axis=1, weights=grey[rows, columns])
+    return longest in (19, 20) and bool((abs(centre - 14) < 0.6).all())
+
+
+def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:
+    """Make a picture (H, W) at most `longest` pixels high and wide.
+
+    Of each block of pixels the brightest remains, so that thin lines do not fade.
+    """
+    k = -(-max(pixels.shape) // longest)
+    padded = np.pad(pixels, [(0, -n % k) for n in pixels.shape], mode="edge")
+    height, width = padded.shape
+    return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3))
+
+
+def slide(function: Callable, pixels: np.ndarray, size: int) -> np.ndarray:
+    """Replace each pixel by `function` (np.min, np.max) of the size x size around it."""
+    for axis in (0, 1):
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = ((size - 1) // 2, size // 2)
+        padded = np.pad(pixels, padding, mode="edge")
+        pixels = function(sliding_window_view(padded, size, axis), axis=-1)
+    return pixels
+
+
+def with_bright_ink(grey: np.ndarray) -> np.ndarray:
+    """Invert the picture if its ink is darker than its paper.
+
+    Paper is what most of the surroundings are like, their median. Compared as
+    logarithms, a shadow of half the light differs from it less than ink does.
+    """
+    skewness = 0
+    for extremes in (reduce(grey, 48), 255 - reduce(255 - grey, 48)):
+        light = np.log(np.float32(extremes) + 16)
+        windows = sliding_window_view(np.pad(light, 13, mode="symmetric"), (27, 27))
+        skewness += ((light - np.median(windows, axis=(2, 3))) ** 3).sum()
+    return grey if skewness > 0 else 255 - grey
+
+
+def find_ink(pixels: np.ndarray) -> np.ndarray:
+    """Return how much each pixel stands out from its paper, (H, W) float32 in [0, 1].
+
+    Paper is what remains when all that is narrow is taken away. It follows light and
+    shadow, and ink takes the same share of it in both.
+    """
+    pixels = np.float32(pixels)
+    narrow = max(3, max(pixels.shape) // 3)
+    paper = slide(np.max, slide(np.min, pixels, narrow), narrow)
+    return (pixels - paper) / np.maximum(255 - paper, 1)
+
+
+def label_components(mask: np.ndarray) -> np.ndarray:
+    """Number the connected parts of `mask`, (H, W) int; 0 is outside."""
+    labels = np.where(mask, 1 + np.arange(mask.size).reshape(mask.shape), 0)
+    while True:
+        spread = np.where(mask, slide(np.max, labels, 3), 0)
+        if np.array_equal(spread, labels):
+            return labels
+        labels = spread
+
+
+def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return where the digit is, (H, W) bool, and how many other digits there may be.
+
+    Raises ValueError where no ink is.
+    """
+    # What reaches the edge is a desk, a finger or a shadow, if anything else is there.
+    labels = label_components(ink > 0.15)
+    edge = np.concatenate([labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()])
+    inside = np.where(np.isin(labels, edge[edge > 0]), 0, ink)
+    if max(inside.max(), ink.max() / 2) < 0.15:
+        raise ValueError("nothing to read, there is no ink on the paper")
+    if inside.max() > ink.max() / 2:
+        ink = inside
+    # The digit is large and dark; fainter than it are ruled lines and shadows.
+    labels = label_components(ink > 0.6 * ink.max())
+    scores, boxes = {}, {}
+    for label in np.unique(labels[labels > 0]):
+        places = np.nonzero(labels == label)
+        low, high = np.min(places, axis=1), np.max(places, axis=1) + 1
+        boxes[label] = low, high
+        scores[label] = max(high - low) * ink[places].mean() ** 2
+    best = max(scores, key=scores.get)
+    low, high = boxes[best]
+    parts, others = [best], 0
+    for label in scores.keys() - {best}:
+        gap = max(*(boxes[label][0] - high), *(low - boxes[label][1]))
+        if gap < 0.2 * max(high - low):
+            parts += [label] if scores[label] > 0.2 * scores[best] else []
+        else:
+            others += scores[label] > 0.5 * scores[best]
+    return np.isin(labels, parts), others
+
+
+def box(mask: np.ndarray, margin: float = 0) -> tuple[slice, slice]:
+    """Return rows and columns of all that is true, with a margin in box lengths."""
+    places = np.nonzero(mask)
+    low, high = np.min(places, axis=1), np.max(places, axis=1) + 1
+    wide = int(margin * max(high - low))
+    return tuple(slice(max(0, a - wide), b + wide) for a, b in zip(low, high))
+
+
+def set_stroke_width(ink: np.ndarray) -> np.ndarray:
+    """Make the strokes an eighth of the digit wide, as in MNIST, whatever the pen."""
+    area = (ink > 0.5).sum()
+    inner = (slide(np.min, ink, 3) > 0.5).sum()
+    width = 2 * area / max(area - inner, 1)  # a stroke of length n has 2 n at its rim
+    change = round(0.12 * max(ink[box(ink > 0.5)].shape) - width)
+    if change > 0:
+        return slide(np.max, np.pad(ink, change), change + 1)
+    return slide(np.min, ink, 1 - change)
+
+
+def fit(ink: np.ndarray) -> np.ndarray:
+    """Scale to 20 pixels, brightest 255, centre of mass in the middle of 28x28."""
+    ink = ink[box(ink > 0)]
+    height, width = (max(1, round(n * 20 / max(ink.shape))) for n in ink.shape)
+    average = Image.Resampling.BOX if max(ink.shape) > 20 else Image.Resampling.BICUBIC
+    small = np.asarray(Image.fromarray(ink).resize((width, height), average))
+    small = np.uint8(np.clip(small / small.max(), 0, 1) * 255 + 0.5)
+    places = np.nonzero(small)
+    centre = np.average(places, axis=1, weights=small[places])
+    top, left = np.clip(
+        np.round(14 - centre).astype(int), 0, 28 - np.array(small.shape)
+    )
+    field = np.zeros((28, 28), np.uint8)
+    field[top : top + height, left : left + width] = small
+    return field
+
+
+def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
+    """Turn a picture (H, W) uint8 into one as MNIST's are, (28, 28) uint8.
+
+    Returns it and the number of other digits that seem to be there. ValueError if none.
+    """
+    if is_like_mnist(grey):
+        return grey, 0
+    picture = with_bright_ink(grey)
+    ink = find_ink(reduce(picture, 128))
+    mask, others = find_digit(ink)
+    # Look again from near by: at more pixels, and with the paper around the digit only.
+    k = -(-max(picture.shape) // 128)
+    rows, columns = box(np.kron(mask, np.ones((k, k), bool)), margin=0.3)
+    ink = find_ink(reduce(picture[rows, columns], 128))
+    mask, _ = find_digit(ink)
+    ink = np.where(slide(np.max, mask, 3), ink / ink[mask].max(), 0)
+    ink = np.clip((ink - 0.35) / 0.4, 0, 1)[box(mask, margin=0.1)]
+    return fit(set_stroke_width(ink)), others
+
+
+def load_model(path: Path) -> ConvNet:
+    """Return the network with the weights of `path`, on the CPU, ready to classify.
+
+    Raises ValueError for a file that does not hold the weights of this network.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no such file, make it with: python train.py")
+    model = ConvNet().eval()
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(weights)
+    except Exception:  # noqa: BLE001, a broken file may raise anything
+        raise ValueError(
+            f"{path}: not the weights of this network, make them with: python train.py"
+        ) from None
+    if not model(torch.zeros(1, 1, 28, 28)).isfinite().all():
+        raise ValueError(
+            f"{path}: the weights are not numbers, make others with: python train.py"
+        )
+    return model
+
+
+def draw(pixels: np.ndarray) -> str:
+    """Draw (H, W) uint8 grey levels with characters, two for each pixel."""
+    characters = np.array(list(" .:-=+*#%@"))
+    return "\n".join("".join(row) for row in characters[pixels // 26].repeat(2, axis=1))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Load the weights and the picture, prepare and classify it, print the digit."""
+    parser = argparse.ArgumentParser(
+        description="Classify one picture of a handwritten digit.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("image", nargs="?", type=Path, default="test/12.png")
+    parser.add_argument("--model", type=Path, default=WEIGHTS_FILE, help="weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument("--save-input", type=Path, help="PNG file for the 28x28 pixels")
+    args = parser.parse_args(argv)
+    try:
+        device = choose_device(args.device)
+        model = load_model(args.model).to(device)
+        print(f"Loaded the weights of {args.model}")
+        try:
+            pixels, others = prepare(read_grey(args.image))
+        except ValueError as error:
+            raise ValueError(f"{args.image}: {error}") from None
+        if args.save_input:
+            check_writable(args.save_input)
+            replace_file(args.save_input, encode_png(Image.fromarray(pixels)))
+        with torch.inference_mode():
+            logits = model(to_input(torch.tensor(pixels[None])).to(device))
+        probabilities = logits[0].softmax(0).tolist()
+        likeliest = sorted(range(10), key=lambda d: probabilities[d], reverse=True)
+        print(draw(pixels))
+        for digit in likeliest[:3]:
+            print(f"{digit}: {probabilities[digit]:.1%}")
+        if others:
+            print("demo.py: several digits seem to be there", file=sys.stderr)
+        if max(probabilities) < UNSURE:
+            print("demo.py: this answer is unsure", file=sys.stderr)
+        print(likeliest[0], flush=True)
+    except (OSError, ValueError) as error:
+        sys.exit(f"demo.py: {error}")
+
+
+if __name__ == "__main__":
+    main()

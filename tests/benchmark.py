@@ -1,0 +1,195 @@
+"""Measure the scripts against the plain way of doing the same, in turns, in one run.
+
+    python tests/benchmark.py                          # half an hour on two cores
+    python tests/benchmark.py --seeds 10 --epochs 1 5 --plain-epochs 5
+
+The plain loop of most MNIST tutorials (DataLoader and ToTensor for each image, batches
+of 100, float32, Adam at a constant 0.001) is written out below, for the same network.
+Everything runs as a process of its own, so that memory and start-up count. Needs a
+POSIX system, on which nothing else should run meanwhile.
+"""
+
+import argparse
+import gzip
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+EPOCH = re.compile(r"Epoch \[\d+/\d+\]: ([\d.]+) s, test accuracy ([\d.]+) %")
+
+
+def plain_training(epochs: int, seed: int) -> None:
+    """Train as most tutorials do, on ConvNet; print train.py's line for each epoch."""
+    import torch
+    from torch.nn import functional as F
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import MNIST
+    from torchvision.transforms import ToTensor
+
+    import train
+    from model import ConvNet, choose_device
+
+    torch.manual_seed(seed)
+    device = choose_device()
+    data = MNIST(ROOT / "data", train=True, transform=ToTensor(), download=True)
+    loader = DataLoader(data, batch_size=100, shuffle=True)
+    test_images, test_labels = train.load_mnist(ROOT / "data")[1]
+    model = ConvNet().to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    for epoch in range(1, epochs + 1):
+        model.train()
+        start = time.perf_counter()
+        for images, labels in loader:
+            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        seconds = time.perf_counter() - start
+        accuracy = train.evaluate(model, test_images.to(device), test_labels.to(device))
+        print(f"Epoch [{epoch}/{epochs}]: {seconds:.1f} s, test accuracy {accuracy} %")
+
+
+def plain_resolve(output: Path) -> None:
+    """Write the test set as PNG files, each pixel on its own."""
+    from PIL import Image
+
+    path = ROOT / "data" / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz"
+    data = gzip.decompress(path.read_bytes())
+    output.mkdir()
+    for i in range(10_000):
+        picture = Image.new("L", (28, 28))
+        for y in range(28):
+            for x in range(28):
+                picture.putpixel((x, y), data[16 + (i * 28 + y) * 28 + x])
+        picture.save(output / f"{i}.png")
+
+
+def run(*command: object) -> tuple[str, float, float]:
+    """Run `python command`; return its output, wall seconds and peak memory in MB."""
+    start = time.perf_counter()
+    arguments = [sys.executable, *map(str, command)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as p:
+        output = p.stdout.read()
+        _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+    if p.returncode != 0:
+        sys.exit(f"benchmark.py: {' '.join(arguments)} failed")
+    per_mb = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes, else kB
+    return output, time.perf_counter() - start, usage.ru_maxrss / per_mb
+
+
+def mean_sd(values: list[float]) -> str:
+    """Format values as mean ± standard deviation."""
+    sd = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{sd}"
+
+
+def benchmark_training(seeds: int, epochs: list[int], plain_epochs: int) -> None:
+    """Run the plain loop and train.py in turns, print the table of both."""
+    folder = Path(tempfile.mkdtemp())
+    plain = (f"plain loop, {plain_epochs}", __file__, "--plain-training", plain_epochs)
+    script = ("train.py", "--output", folder / "model.ckpt", "--epochs")
+    ours = [(f"train.py, {n}", *script, n) for n in epochs]
+    variants = ([plain] if plain_epochs else []) + ours
+    results = {name: [] for name, *_ in variants}
+    for seed in range(seeds):
+        for name, *command in variants:
+            output, wall, memory = run(*command, "--seed", seed)
+            lines = [tuple(map(float, line)) for line in EPOCH.findall(output)]
+            results[name].append((lines, wall, memory))
+            result = f"{lines[-1][1]:.2f} %, {wall:.0f} s"
+            print(f"  {name}, seed {seed}: {result}", flush=True)
+    print("\n| training, epochs | test accuracy | training | whole process | memory |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, runs in results.items():
+        accuracy = mean_sd([lines[-1][1] for lines, _, _ in runs])
+        seconds = statistics.mean(sum(s for s, _ in lines) for lines, _, _ in runs)
+        wall = statistics.mean(wall for _, wall, _ in runs)
+        memory = max(memory for _, _, memory in runs)
+        times = f"{seconds:.1f} s | {wall:.1f} s"
+        print(f"| {name} | {accuracy} % | {times} | {memory:.0f} MB |")
+    if plain_epochs:
+        print("\nplain loop, mean test accuracy and seconds after each epoch:")
+        for n in range(plain_epochs):
+            accuracy = mean_sd([lines[n][1] for lines, _, _ in results[plain[0]]])
+            seconds = statistics.mean(
+                sum(s for s, _ in lines[: n + 1]) for lines, _, _ in results[plain[0]]
+            )
+            print(f"  {n + 1}: {accuracy} %, {seconds:.1f} s")
+
+
+def benchmark_pair(name: str, ours: list, other: list, turns: int = 7) -> None:
+    """Print the seconds of two commands, run in turns, and the median of the ratios.
+
+    The word NEW in a command stands for a folder that does not exist yet.
+    """
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(turns + 1):
+            pair = []
+            for which, command in enumerate((ours, other)):
+                new = Path(folder, f"{turn}-{which}")
+                pair.append(run(*(new if a == "NEW" else a for a in command))[1])
+            times.append(pair)
+    times = times[1:]  # the first turn fills the disk cache
+    first, second = (statistics.median(column) for column in zip(*times, strict=True))
+    ratio = statistics.median(b / a for a, b in times)
+    print(f"{name}: {first:.2f} s and {second:.2f} s, ratio {ratio:.2f}", flush=True)
+
+
+def describe_machine() -> str:
+    """Return processor, threads and versions in one line."""
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        processor = found[1] if found else processor
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor
+    return (
+        f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"Python {platform.python_version()}, {platform.system()}"
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, print machine and versions, run the benchmarks."""
+    parser = argparse.ArgumentParser(
+        description="Measure the scripts against the plain way of doing the same.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="0: no training")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[1, 5], help="ours")
+    parser.add_argument("--plain-epochs", type=int, default=5, help="0: no plain loop")
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--plain-training", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--plain-resolve", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.plain_training:
+        return plain_training(args.plain_training, args.seed)
+    if args.plain_resolve:
+        return plain_resolve(args.plain_resolve)
+    print(describe_machine(), flush=True)
+    if args.seeds:
+        benchmark_training(args.seeds, args.epochs, args.plain_epochs)
+    plain = [__file__, "--plain-resolve", "NEW"]
+    ours = ["resolve.py", "--output", "NEW"]
+    benchmark_pair("resolve.py and putpixel", ours, plain)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder, "model.ckpt")
+        run("train.py", "--epochs", 1, "--output", weights)
+        run("resolve.py", "--output", Path(folder, "test"))
+        ours = ["demo.py", Path(folder, "test", "12.png"), "--model", weights]
+        benchmark_pair("import torch and demo.py", ["-c", "import torch"], ours)
+
+
+if __name__ == "__main__":
+    main()

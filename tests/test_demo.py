@@ -1,0 +1,451 @@
+"""demo.py: that it prepares any picture as MNIST's are, and what can go wrong."""
+
+import io
+import pickle
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, assert_one_sentence, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+import demo
+import train
+from model import ConvNet, to_input
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Weights of one short training on 20,000 images, enough to read clear digits."""
+    path = tmp_path_factory.mktemp("weights") / "model.ckpt"
+    sets = train.load_mnist(ROOT / "data")
+    short = [(images[:20_000], labels[:20_000]) for images, labels in sets]
+    torch.manual_seed(0)
+    train.save_weights(train.train(*short, 1, 50, 0.01), path)
+    return path
+
+
+def draw_digit(digit: int, side: int = 300, ink: int = 0, paper: int = 255):
+    """Draw a digit by hand, with a round pen, as black ink on white paper."""
+    lines = {
+        1: [(150, 60), (150, 240)],
+        4: [(190, 250), (190, 60), (90, 190), (230, 190)],
+        7: [(90, 70), (210, 70), (140, 250)],
+    }[digit]
+    picture = Image.new("L", (300, 300), paper)
+    draw = ImageDraw.Draw(picture)
+    draw.line(lines, ink, 26, joint="curve")
+    for x, y in lines:
+        draw.ellipse((x - 13, y - 13, x + 13, y + 13), ink)
+    return picture.resize((side, side))
+
+
+def answer(picture, weights, tmp_path, capsys, suffix=".png", **options):
+    """Return the last line that demo.py prints for a picture."""
+    path = tmp_path / f"picture{suffix}"
+    if isinstance(picture, np.ndarray):
+        picture = Image.fromarray(picture)
+    picture.save(path, **options)
+    demo.main([str(path), "--model", str(weights)])
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_output_is_what_the_readme_promises(weights, tmp_path):
+    Image.fromarray(np.asarray(draw_digit(4))).save(tmp_path / "four.png")
+    seen = tmp_path / "seen.png"
+    arguments = [tmp_path / "four.png", "--model", weights, "--save-input", seen]
+    result = run("demo.py", *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"Loaded the weights of {weights}"
+    assert len(lines) == 1 + 28 + 3 + 1 and lines[-1] == "4"
+    assert all(len(line) == 56 and line.isascii() for line in lines[1:29])
+    chances = [line.split(": ") for line in lines[29:32]]
+    assert chances[0][0] == "4" and len({digit for digit, _ in chances}) == 3
+    percent = [float(chance.removesuffix("%")) for _, chance in chances]
+    assert percent == sorted(percent, reverse=True) and sum(percent) <= 100.1
+    pixels = np.asarray(Image.open(seen))
+    assert pixels.shape == (28, 28) and pixels.max() == 255
+    assert lines[1:29] == demo.draw(pixels).splitlines()
+
+
+def test_mnist_pictures_reach_the_network_unchanged(test_set):
+    """So demo's answers on all test pictures have the accuracy that train.py prints."""
+    for image in test_set[0]:
+        pixels, others = demo.prepare(image)
+        assert pixels is image and others == 0
+
+
+def test_a_picture_of_resolve_gives_the_tensor_that_training_used(test_set, tmp_path):
+    for i in (0, 12, 9999):
+        Image.fromarray(test_set[0][i]).save(tmp_path / "x.png")
+        pixels, _ = demo.prepare(demo.read_grey(tmp_path / "x.png"))
+        expected = to_input(torch.tensor(test_set[0][i][None]))
+        assert torch.equal(to_input(torch.tensor(pixels[None])), expected)
+
+
+def test_without_an_image_it_takes_picture_12_of_resolve(weights, tmp_path, test_set):
+    (tmp_path / "test").mkdir()
+    Image.fromarray(test_set[0][12]).save(tmp_path / "test" / "12.png")
+    result = run("demo.py", "--model", weights, cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout.splitlines()[-1] == "9"
+
+
+def test_prepared_pictures_keep_mnists_rules(test_set):
+    """Enlarged, inverted, off centre: fitted to 20 pixels, centred, brightest 255."""
+    for image in test_set[0][:40]:
+        large = Image.fromarray(255 - image).resize(
+            (140, 140), Image.Resampling.BICUBIC
+        )
+        page = np.pad(np.asarray(large), ((10, 90), (60, 20)), constant_values=255)
+        pixels, others = demo.prepare(page)
+        assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
+        assert demo.is_like_mnist(pixels)
+
+
+def test_enlarged_test_pictures_are_read_as_the_originals(weights, test_set):
+    model = demo.load_model(weights)
+    images, labels = test_set[0][:200], test_set[1][:200]
+    prepared = []
+    for image in images:
+        large = Image.fromarray(255 - image).resize(
+            (150, 150), Image.Resampling.BICUBIC
+        )
+        prepared.append(demo.prepare(np.pad(large, 40, constant_values=255))[0])
+    right = train.evaluate(model, torch.tensor(images), torch.tensor(labels))
+    now = train.evaluate(model, torch.tensor(np.array(prepared)), torch.tensor(labels))
+    assert now >= right - 2
+
+
+MODES = {
+    "1-bit": lambda p: p.convert("1"),
+    "palette": lambda p: p.convert("P"),
+    "colour": lambda p: p.convert("RGB"),
+    "grey and alpha": lambda p: p.convert("LA"),
+    "16-bit": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 257),
+    "12 of 16 bits": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 16),
+    "white on black": lambda p: Image.fromarray(255 - np.asarray(p)),
+    "grey paper": lambda p: Image.fromarray(np.uint8(np.asarray(p) * 0.4 + 60)),
+    "pencil": lambda p: Image.fromarray(np.uint8(np.asarray(p) * 0.25 + 170)),
+    "small": lambda p: p.resize((28, 28), Image.Resampling.BOX),
+    "tiny": lambda p: p.resize((20, 20), Image.Resampling.BOX),
+    "wide": lambda p: Image.fromarray(
+        np.pad(np.asarray(p), ((0, 0), (900, 0)), constant_values=255)
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("digit", [1, 4, 7])
+def test_each_kind_of_picture_is_read(mode, digit, weights, tmp_path, capsys):
+    picture = MODES[mode](draw_digit(digit))
+    assert answer(picture, weights, tmp_path, capsys) == str(digit)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".webp", ".tif", ".jpg"])
+def test_each_format_is_read(suffix, weights, tmp_path, capsys):
+    assert answer(draw_digit(4), weights, tmp_path, capsys, suffix) == "4"
+
+
+def test_cmyk_is_read(weights, tmp_path, capsys):
+    picture = draw_digit(4).convert("RGB").convert("CMYK")
+    assert answer(picture, weights, tmp_path, capsys, ".jpg") == "4"
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_black_and_white_ink_on_nothing_is_seen(
+    mode, colour, weights, tmp_path, capsys
+):
+    alpha = Image.fromarray(255 - np.asarray(draw_digit(7)))
+    picture = Image.new("L", alpha.size, colour).convert(mode)
+    picture.putalpha(alpha)
+    assert answer(picture, weights, tmp_path, capsys) == "7"
+
+
+def test_a_transparent_colour_of_a_palette_is_paper(weights, tmp_path, capsys):
+    picture = Image.fromarray(255 - np.asarray(draw_digit(7, paper=255))).convert("P")
+    picture.putpalette([0, 0, 0] * 256)  # all black: only transparency tells them apart
+    assert answer(picture, weights, tmp_path, capsys, transparency=0) == "7"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_is_turned_back(orientation, weights, tmp_path, capsys):
+    """Stored the other way round, with the note in EXIF that says so."""
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    picture = draw_digit(7)
+    if orientation in undo:
+        picture = picture.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert answer(picture, weights, tmp_path, capsys, ".jpg", exif=exif) == "7"
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    x=st.integers(0, 400),
+    y=st.integers(0, 400),
+    scale=st.floats(0.15, 2),
+    inverted=st.booleans(),
+    contrast=st.floats(0.35, 1),
+    digit=st.sampled_from([1, 4, 7]),
+)
+def test_place_size_and_colour_do_not_change_the_answer(
+    weights, x, y, scale, inverted, contrast, digit
+):
+    side = int(300 * scale)
+    page = np.full((700, 700), 255, np.uint8)
+    page[y : y + side, x : x + side] = np.asarray(draw_digit(digit, side))[
+        : 700 - y, : 700 - x
+    ]
+    if x + side > 700 or y + side > 700:
+        return  # a part of the digit may be outside
+    page = np.uint8(page * contrast)
+    pixels, others = demo.prepare(255 - page if inverted else page)
+    model = demo.load_model(weights)
+    assert others == 0
+    assert train.predict(model, torch.tensor(pixels[None])).item() == digit
+
+
+def test_shadow_ruled_lines_and_specks_are_not_the_digit(weights, tmp_path, capsys):
+    page = np.full((600, 800), 230.0)
+    page[:, 350:] *= 0.55  # a shadow with a hard edge, through the digit
+    page *= np.linspace(1, 0.8, 800)
+    page[40::60] *= 0.8  # ruled lines
+    page[500:506, 100:106] = 20  # a speck
+    page[150:450, 250:550] *= np.asarray(draw_digit(4, ink=40)) / 255
+    noise = np.random.default_rng(0).normal(0, 4, page.shape)
+    page = np.uint8(np.clip(page + noise, 0, 255))
+    assert answer(page, weights, tmp_path, capsys, ".jpg") == "4"
+
+
+def test_a_line_of_one_pixel_in_12_megapixels_does_not_fade(weights, tmp_path, capsys):
+    page = Image.new("L", (4000, 3000), 240)
+    lines = [(1000, 700), (2200, 700), (1500, 2300)]
+    ImageDraw.Draw(page).line(lines, 30, 1)
+    assert answer(page, weights, tmp_path, capsys) == "7"
+
+
+def test_reduce_keeps_the_brightest_of_each_block():
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 33), np.uint8)
+    reduced = demo.reduce(pixels, 24)
+    expected = [
+        [pixels[3 * i : 3 * i + 3, 3 * j : 3 * j + 3].max() for j in range(11)]
+        for i in range(24)
+    ]
+    assert np.array_equal(reduced, expected)
+
+
+def test_slide_is_a_plain_loop_over_neighbours():
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)
+    expected = [
+        [pixels[max(0, i - 2) : i + 3, max(0, j - 2) : j + 3].min() for j in range(7)]
+        for i in range(9)
+    ]
+    assert np.array_equal(demo.slide(np.min, pixels, 5), expected)
+
+
+def test_components_are_connected_areas():
+    rows = ["##..#", "#...#", "..#..", "#...#"]
+    mask = np.array([[mark == "#" for mark in row] for row in rows])
+    labels = demo.label_components(mask)
+    assert (labels[~mask] == 0).all()
+    groups = {frozenset(zip(*np.nonzero(labels == n))) for n in np.unique(labels[mask])}
+    places = [{(0, 0), (0, 1), (1, 0)}, {(0, 4), (1, 4)}, {(2, 2)}, {(3, 0)}, {(3, 4)}]
+    assert groups == {frozenset(place) for place in places}
+
+
+@pytest.mark.parametrize("kind", ["white", "black", "noise", "gradient", "clear"])
+def test_a_blank_page_is_not_guessed(kind, weights, tmp_path):
+    page = np.full((300, 400), 255.0)
+    if kind == "black":
+        page[:] = 0
+    elif kind == "noise":
+        page = np.random.default_rng(0).normal(200, 3, page.shape)
+    elif kind == "gradient":
+        page = page * np.linspace(0.4, 1, 400)
+    picture = Image.fromarray(np.uint8(np.clip(page, 0, 255)))
+    if kind == "clear":
+        picture.putalpha(0)
+    picture.save(tmp_path / "blank.png")
+    with pytest.raises(SystemExit, match=r"blank.png.*nothing to read"):
+        demo.main([str(tmp_path / "blank.png"), "--model", str(weights)])
+
+
+def test_several_digits_are_mentioned(weights, tmp_path, capsys):
+    both = np.hstack([np.asarray(draw_digit(4)), np.asarray(draw_digit(7))])
+    Image.fromarray(both).save(tmp_path / "47.png")
+    demo.main([str(tmp_path / "47.png"), "--model", str(weights)])
+    warning = capsys.readouterr().err
+    assert "several digits" in warning and warning.count("\n") == 1
+
+
+def test_an_unsure_answer_is_mentioned(weights, tmp_path, capsys, monkeypatch):
+    draw_digit(4).save(tmp_path / "four.png")
+    warnings = []
+    for limit in (0.6, 1.0):  # of which no probability reaches the second one
+        monkeypatch.setattr(demo, "UNSURE", limit)
+        demo.main([str(tmp_path / "four.png"), "--model", str(weights)])
+        captured = capsys.readouterr()
+        assert captured.out.splitlines()[-1] == "4"
+        warnings.append(captured.err)
+    assert warnings[0] == ""
+    assert "unsure" in warnings[1] and warnings[1].count("\n") == 1
+
+
+def png_of_size(width, height):
+    """Return a PNG that claims to be huge and holds next to nothing."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def encoded(picture, kind):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return buffer.getvalue()
+
+
+BROKEN_PICTURES = {
+    "empty": b"",
+    "text": b"this is no picture",
+    "half a PNG": encoded(draw_digit(4), "PNG")[:-400],
+    "half a JPEG": encoded(draw_digit(4), "JPEG")[:-900],
+    "half a GIF": encoded(draw_digit(4), "GIF")[:-400],
+    "half a TIFF": encoded(draw_digit(4), "TIFF")[:300],
+    "a PNG's first bytes": encoded(draw_digit(4), "PNG")[:30],
+    "a bomb of 3 gigapixels": png_of_size(60_000, 50_000),
+    "150 megapixels without data": png_of_size(15_000, 10_000),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN_PICTURES)
+def test_a_broken_picture_ends_in_a_sentence(how, weights, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(BROKEN_PICTURES[how])
+    with pytest.raises(SystemExit) as stop:
+        demo.main([str(path), "--model", str(weights)])
+    message = stop.value.code
+    assert message.startswith("demo.py: ") and str(path) in message
+    assert "\n" not in message
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.binary(max_size=60),
+    at=st.integers(0, 300),
+    kind=st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]),
+)
+def test_damaged_pictures_never_give_a_traceback(tmp_path_factory, data, at, kind):
+    good = encoded(draw_digit(7, 60), kind)
+    path = tmp_path_factory.mktemp("damaged") / "picture"
+    path.write_bytes(good[:at] + data + good[at + len(data) :])
+    try:
+        assert demo.read_grey(path).dtype == np.uint8
+    except ValueError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("image", ["nowhere.png", "."])
+def test_a_picture_that_is_not_there_ends_in_a_sentence(image, weights, tmp_path):
+    result = run("demo.py", image, "--model", weights, cwd=tmp_path)
+    assert_one_sentence(result, image)
+
+
+def test_missing_weights_name_the_command_that_makes_them(tmp_path):
+    result = run("demo.py", cwd=tmp_path)
+    assert_one_sentence(result, "model.ckpt", "python train.py")
+
+
+class Hostile:
+    """Unpickled, it would write a file."""
+
+    def __reduce__(self):
+        return (exec, ("open('hacked', 'w').close()",))
+
+
+def with_nan():
+    weights = ConvNet().state_dict()
+    weights["fc.weight"][3, 5] = float("nan")
+    return weights
+
+
+BROKEN_WEIGHTS = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("these are no weights"),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-5000]),
+    "garbage": lambda path: path.write_bytes(bytes(range(256)) * 50),
+    "a whole model": lambda path: torch.save(ConvNet(), path),
+    "a dict around it": lambda path: torch.save(
+        {"model": ConvNet().state_dict()}, path
+    ),
+    "other sizes": lambda path: torch.save(ConvNet(47).state_dict(), path),
+    "a list": lambda path: torch.save([1, 2], path),
+    "a tensor": lambda path: torch.save(torch.zeros(3), path),
+    "nothing in it": lambda path: torch.save({}, path),
+    "NaN in it": lambda path: torch.save(with_nan(), path),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "hostile": lambda path: path.write_bytes(pickle.dumps(Hostile())),
+    "hostile, by torch.save": lambda path: torch.save({"fc.bias": Hostile()}, path),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN_WEIGHTS)
+def test_broken_weights_end_in_a_sentence(how, weights, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "broken.ckpt"
+    path.write_bytes(weights.read_bytes())
+    BROKEN_WEIGHTS[how](path)
+    draw_digit(4).save(tmp_path / "four.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        demo.main(["four.png", "--model", str(path)])
+    message = stop.value.code
+    assert message.startswith("demo.py: ") and str(path) in message
+    assert "\n" not in message and capsys.readouterr().out == ""
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_weights_saved_in_the_plain_tutorial_layout_load(tmp_path):
+    """Other strides, other dtypes of the counters: what matters is keys and shapes."""
+    torch.save(
+        ConvNet().to(memory_format=torch.channels_last).state_dict(), tmp_path / "w"
+    )
+    demo.load_model(tmp_path / "w")
+
+
+@pytest.mark.parametrize("target", ["no/such/folder.png", ".", "/dev/null"])
+def test_a_bad_save_input_ends_in_a_sentence(target, weights, tmp_path):
+    draw_digit(4).save(tmp_path / "four.png")
+    arguments = ["four.png", "--model", weights, "--save-input", target]
+    result = run("demo.py", *arguments, cwd=tmp_path)
+    assert_one_sentence(result, target)
+
+
+def test_it_starts_without_torchvision():
+    import subprocess
+    import sys
+
+    code = "import demo, sys; print('torchvision' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False\n"
