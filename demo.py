@@ -130,7 +130,7 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
     Raises ValueError where no ink is.
     """
     # What reaches the edge is a desk, a finger or a shadow, if anything else is there.
-    labels = label_components(ink > 0.15)
+    labels = label_components(ink > max(0.15, 0.3 * ink.max()))
     edge = np.concatenate([labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()])
     inside = np.where(np.isin(labels, edge[edge > 0]), 0, ink)
     if max(inside.max(), ink.max() / 2) < 0.15:
