@@ -10,8 +10,10 @@ digit? -> 20x20 pixels -> brightest one 255 -> centre of mass in the middle of 2
 """
 
 import argparse
+import io
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,24 +31,25 @@ UNSURE = 0.6  # probability; all wrong and 2 % of the right answers were below i
 def read_grey(path: Path) -> np.ndarray:
     """Return a picture, as a person would see it, as grey levels (H, W) uint8.
 
-    Raises ValueError for a file that is no picture; OSError if it can't be opened.
+    Raises OSError if the file can't be opened, ValueError if it is no picture.
     """
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # 100 megapixels
+    if not path.is_file():
+        raise ValueError("there is no such file; python resolve.py makes test/12.png")
+    data = path.read_bytes()
     try:
-        with open(path, "rb") as file, Image.open(file) as picture:
-            return to_grey(ImageOps.exif_transpose(picture))  # as phones do
-    except OSError as error:
-        if error.filename:  # not there, a folder, not allowed: the system's own words
-            raise
-        raise ValueError("not a picture, or not all of it, save it anew") from None
-    except Exception as error:  # noqa: BLE001, a broken picture may raise anything
-        raise ValueError(f"can't be read as a picture ({error})") from None
+        with Image.open(io.BytesIO(data)) as picture:
+            return to_grey(ImageOps.exif_transpose(picture))  # upright, as taken
+    except Exception:  # noqa: BLE001, a broken picture may raise anything
+        raise ValueError(
+            "not a picture, or not all of one, or of more than 178 megapixels, "
+            "save it anew"
+        ) from None
 
 
 def to_grey(picture: Image.Image) -> np.ndarray:
     """Turn any kind of picture into grey levels (H, W) uint8."""
     if picture.mode.startswith(("I", "F")):  # 16 bits or more, of unknown range
-        levels = np.nan_to_num(np.asarray(picture, np.float64))
+        levels = np.nan_to_num(np.asarray(picture, np.float64), posinf=0, neginf=0)
         return np.uint8((levels - levels.min()) * (255 / max(np.ptp(levels), 1e-9)))
     if not picture.has_transparency_data:
         return np.asarray(picture.convert("RGB").convert("L"))
@@ -80,11 +83,9 @@ def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:
 
 def slide(function: Callable, pixels: np.ndarray, size: int) -> np.ndarray:
     """Replace each pixel by `function` (np.min, np.max) of the size x size around it."""
+    pixels = np.pad(pixels, ((size - 1) // 2, size // 2), mode="edge")
     for axis in (0, 1):
-        padding = [(0, 0), (0, 0)]
-        padding[axis] = ((size - 1) // 2, size // 2)
-        padded = np.pad(pixels, padding, mode="edge")
-        pixels = function(sliding_window_view(padded, size, axis), axis=-1)
+        pixels = function(sliding_window_view(pixels, size, axis), axis=-1)
     return pixels
 
 
@@ -94,12 +95,13 @@ def with_bright_ink(grey: np.ndarray) -> np.ndarray:
     Paper is what most of the surroundings are like, their median. Compared as
     logarithms, a shadow of half the light differs from it less than ink does.
     """
-    skewness = 0
+    asymmetry = 0
+    # Twice, as one reduction keeps bright lines and the other dark ones.
     for extremes in (reduce(grey, 48), 255 - reduce(255 - grey, 48)):
         light = np.log(np.float32(extremes) + 16)
         windows = sliding_window_view(np.pad(light, 13, mode="symmetric"), (27, 27))
-        skewness += ((light - np.median(windows, axis=(2, 3))) ** 3).sum()
-    return grey if skewness > 0 else 255 - grey
+        asymmetry += ((light - np.median(windows, axis=(2, 3))) ** 3).sum()
+    return grey if asymmetry > 0 else 255 - grey
 
 
 def find_ink(pixels: np.ndarray) -> np.ndarray:
@@ -115,58 +117,69 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
 
 
 def label_components(mask: np.ndarray) -> np.ndarray:
-    """Number the connected parts of `mask`, (H, W) int; 0 is outside."""
+    """Number the 8-connected parts of `mask`, (H, W) int; 0 is outside."""
     labels = np.where(mask, 1 + np.arange(mask.size).reshape(mask.shape), 0)
     while True:
         spread = np.where(mask, slide(np.max, labels, 3), 0)
+        spread = np.where(mask, spread.ravel()[spread - 1], 0)  # from afar: log steps
         if np.array_equal(spread, labels):
             return labels
         labels = spread
 
 
-def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return where the digit is, (H, W) bool, and how many other digits there may be.
+def corners(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first (row, column) of all that is true, and one past the last."""
+    places = np.argwhere(mask)
+    return places.min(axis=0), places.max(axis=0) + 1
 
-    Raises ValueError where no ink is.
+
+def box(mask: np.ndarray, margin: float = 0) -> tuple[slice, slice]:
+    """Return rows and columns of all that is true, with a margin in box lengths."""
+    low, high = corners(mask)
+    wide = int(margin * max(high - low))
+    return tuple(slice(max(0, a - wide), b + wide) for a, b in zip(low, high))
+
+
+def without_edge(ink: np.ndarray) -> np.ndarray:
+    """Return `ink` without what reaches the edge, if anything strong is left.
+
+    What reaches the edge is a desk, a finger or a shadow, or a digit cut out tightly.
     """
-    # What reaches the edge is a desk, a finger or a shadow, if anything else is there.
     labels = label_components(ink > max(0.15, 0.3 * ink.max()))
     edge = np.concatenate([labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()])
     inside = np.where(np.isin(labels, edge[edge > 0]), 0, ink)
     if max(inside.max(), ink.max() / 2) < 0.15:
         raise ValueError("nothing to read, there is no ink on the paper")
-    if inside.max() > ink.max() / 2:
-        ink = inside
-    # The digit is large and dark; fainter than it are ruled lines and shadows.
+    return inside if inside.max() > ink.max() / 2 else ink
+
+
+def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return where the digit is, (H, W) bool, and how many other digits there may be.
+
+    The digit is large and dark; fainter than it are ruled lines and shadows.
+    Raises ValueError where no ink is.
+    """
+    ink = without_edge(ink)
     labels = label_components(ink > 0.6 * ink.max())
-    scores, boxes = {}, {}
-    for label in np.unique(labels[labels > 0]):
-        places = np.nonzero(labels == label)
-        low, high = np.min(places, axis=1), np.max(places, axis=1) + 1
-        boxes[label] = low, high
-        scores[label] = max(high - low) * ink[places].mean() ** 2
+    boxes = {n: corners(labels == n) for n in np.unique(labels[labels > 0])}
+    scores = {
+        n: max(high - low) * ink[labels == n].mean() ** 2
+        for n, (low, high) in boxes.items()
+    }
     best = max(scores, key=scores.get)
     low, high = boxes[best]
     parts, others = [best], 0
-    for label in scores.keys() - {best}:
-        gap = max(*(boxes[label][0] - high), *(low - boxes[label][1]))
-        if gap < 0.2 * max(high - low):
-            parts += [label] if scores[label] > 0.2 * scores[best] else []
-        else:
-            others += scores[label] > 0.5 * scores[best]
+    for n in scores.keys() - {best}:
+        gap = max(*(boxes[n][0] - high), *(low - boxes[n][1]))
+        if gap > 0.2 * max(high - low):
+            others += scores[n] > 0.5 * scores[best]
+        elif scores[n] > 0.2 * scores[best]:  # the bar of a 5, and no speck
+            parts.append(n)
     return np.isin(labels, parts), others
 
 
-def box(mask: np.ndarray, margin: float = 0) -> tuple[slice, slice]:
-    """Return rows and columns of all that is true, with a margin in box lengths."""
-    places = np.nonzero(mask)
-    low, high = np.min(places, axis=1), np.max(places, axis=1) + 1
-    wide = int(margin * max(high - low))
-    return tuple(slice(max(0, a - wide), b + wide) for a, b in zip(low, high))
-
-
 def set_stroke_width(ink: np.ndarray) -> np.ndarray:
-    """Make the strokes an eighth of the digit wide, as in MNIST, whatever the pen."""
+    """Make the strokes 0.12 digits wide, which is usual in MNIST, whatever the pen."""
     area = (ink > 0.5).sum()
     inner = (slide(np.min, ink, 3) > 0.5).sum()
     width = 2 * area / max(area - inner, 1)  # a stroke of length n has 2 n at its rim
@@ -180,8 +193,9 @@ def fit(ink: np.ndarray) -> np.ndarray:
     """Scale to 20 pixels, brightest 255, centre of mass in the middle of 28x28."""
     ink = ink[box(ink > 0)]
     height, width = (max(1, round(n * 20 / max(ink.shape))) for n in ink.shape)
-    average = Image.Resampling.BOX if max(ink.shape) > 20 else Image.Resampling.BICUBIC
-    small = np.asarray(Image.fromarray(ink).resize((width, height), average))
+    # An area average, or a smooth enlargement of what is smaller.
+    method = Image.Resampling.BOX if max(ink.shape) > 20 else Image.Resampling.BICUBIC
+    small = np.asarray(Image.fromarray(ink).resize((width, height), method))
     small = np.uint8(np.clip(small / small.max(), 0, 1) * 255 + 0.5)
     places = np.nonzero(small)
     centre = np.average(places, axis=1, weights=small[places])
@@ -205,10 +219,11 @@ def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
     mask, others = find_digit(ink)
     # Look again from near by: at more pixels, and with the paper around the digit only.
     k = -(-max(picture.shape) // 128)
-    rows, columns = box(np.kron(mask, np.ones((k, k), bool)), margin=0.3)
+    rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
     ink = find_ink(reduce(picture[rows, columns], 128))
     mask, _ = find_digit(ink)
     ink = np.where(slide(np.max, mask, 3), ink / ink[mask].max(), 0)
+    # Soft edges: up to 35 % of the ink's strength is paper, from 75 % on all is ink.
     ink = np.clip((ink - 0.35) / 0.4, 0, 1)[box(mask, margin=0.1)]
     return fit(set_stroke_width(ink)), others
 
@@ -218,20 +233,18 @@ def load_model(path: Path) -> ConvNet:
 
     Raises ValueError for a file that does not hold the weights of this network.
     """
-    if not path.exists():
-        raise ValueError(f"{path}: no such file, make it with: python train.py")
     model = ConvNet().eval()
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(weights)
+        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
+            raise ValueError("wrong checksum, which torch.load does not look at")
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        usable = model(torch.zeros(1, 1, 28, 28)).isfinite().all()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file, run: python train.py") from None
     except Exception:  # noqa: BLE001, a broken file may raise anything
-        raise ValueError(
-            f"{path}: not the weights of this network, make them with: python train.py"
-        ) from None
-    if not model(torch.zeros(1, 1, 28, 28)).isfinite().all():
-        raise ValueError(
-            f"{path}: the weights are not numbers, make others with: python train.py"
-        )
+        usable = False
+    if not usable:
+        raise ValueError(f"{path}: no weights of this network, run: python train.py")
     return model
 
 
@@ -252,6 +265,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--save-input", type=Path, help="PNG file for the 28x28 pixels")
     args = parser.parse_args(argv)
+    if args.save_input in (args.image, args.model):
+        parser.error(f"--save-input would overwrite {args.save_input}")
+    warnings.simplefilter("ignore")  # of Pillow and torch, about odd files
     try:
         device = choose_device(args.device)
         model = load_model(args.model).to(device)
@@ -277,6 +293,8 @@ def main(argv: list[str] | None = None) -> None:
         print(likeliest[0], flush=True)
     except (OSError, ValueError) as error:
         sys.exit(f"demo.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("demo.py: stopped")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def choose_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1, device=name).item()  # fails where no calculation is possible
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ValueError(f"no device {name!r} here, try --device cpu") from error
     return torch.device(name)
 
@@ -64,5 +64,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """Tell whether the processor itself calculates in bfloat16; emulated, it is slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.9: none
+    capabilities = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # torch 2.9: not there
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

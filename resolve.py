@@ -13,7 +13,7 @@ What an IDX file holds, with all numbers big-endian (most significant byte first
     2       1      type of the data, 8 is uint8     08                  08
     3       1      number of dimensions d           03                  01
     4       4 d    size of each dimension, uint32   10000, 28, 28       10000
-    4+4d    rest   the data, last dimension first   7840000 pixels      10000 labels
+    4+4d    rest   the data, row by row             7840000 pixels      10000 labels
 
 Source: "The IDX file format", Y. LeCun, C. Cortes, C. Burges, The MNIST database.
 """
@@ -27,6 +27,7 @@ import struct
 import sys
 import tempfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +48,19 @@ def read_idx(path: str | Path) -> np.ndarray:
     Raises ValueError, with a sentence that names the file, for anything but an IDX
     file of 1 to 3 dimensions whose length is exact; OSError if it can't be opened.
     """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: there is no such file, name another")
     with open(path, "rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path) if is_gzip else open(path, "rb") as file:
+        with (gzip.open if is_gzip else open)(path, "rb") as file:
             return read_idx_stream(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f"{path}: broken gzip file ({error}), fetch it again"
         ) from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {error}; fetch it again or name another") from None
 
 
 def read_idx_stream(file: io.BufferedIOBase) -> np.ndarray:
@@ -68,8 +71,8 @@ def read_idx_stream(file: io.BufferedIOBase) -> np.ndarray:
     zeros, type_code, dimensions = struct.unpack(">HBB", magic)
     if zeros != 0 or type_code != 8 or not 1 <= dimensions <= 3:
         raise ValueError(
-            "expected an IDX file of unsigned bytes, which starts with 00 00 08 and "
-            f"1 to 3 dimensions, found {magic.hex(' ')}"
+            "not an IDX file of unsigned bytes, which starts with 00 00 08 and 1 to 3 "
+            f"dimensions, but with {magic.hex(' ')}"
         )
     header = file.read(4 * dimensions)
     if len(header) < 4 * dimensions:
@@ -78,13 +81,16 @@ def read_idx_stream(file: io.BufferedIOBase) -> np.ndarray:
     expected = math.prod(shape)
     # Measured before any memory is taken: the header may promise 4 billion pictures.
     found = file.seek(0, os.SEEK_END) - 4 - len(header)
-    if found != expected or expected == 0:
+    if expected == 0:
+        raise ValueError(f"the header promises nothing, its sizes are {shape}")
+    if found != expected:
         raise ValueError(
             f"the header promises {' x '.join(map(str, shape))} = {expected} bytes "
-            f"of data, the file holds {found}, fetch it again"
+            f"of data, the file holds {found}"
         )
     file.seek(4 + len(header))
-    return np.frombuffer(file.read(), np.uint8).reshape(shape).copy()  # writable
+    # A copy, as what frombuffer returns is read-only.
+    return np.frombuffer(file.read(), np.uint8).reshape(shape).copy()
 
 
 def read_pair(
@@ -116,6 +122,8 @@ def read_pair(
 
 def find_labels(images_path: Path) -> Path | None:
     """Return the labels beside `images_path` (images-idx3 -> labels-idx1), if any."""
+    if not images_path.is_file():
+        return None
     name = images_path.name.removesuffix(".gz")
     labels_name = name.replace("images", "labels").replace("idx3", "idx1")
     labels_path = find_idx(images_path.with_name(labels_name))
@@ -129,8 +137,11 @@ def encode_png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def draw_preview(images: np.ndarray, labels: np.ndarray | None) -> Image.Image:
-    """Draw the first 100 images, ten in a row, each with its label below it."""
+def draw_preview(images: np.ndarray, labels: Sequence | None) -> Image.Image:
+    """Draw the first 100 images, ten in a row, each with its label below it.
+
+    A cell has 64 x 80 pixels, the picture in it 56 x 56.
+    """
     sheet = Image.new("L", (10 * 64, 10 * 80), 255)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(16)
@@ -151,7 +162,8 @@ def encode_files(
         name = f"{labels[i]}/{i}.png" if class_folders else f"{i}.png"
         files[name] = encode_png(Image.fromarray(image))
         if i % 1000 == 999 and sys.stderr.isatty():
-            print(f"\r{i + 1} of {len(images)} pictures", end="", file=sys.stderr)
+            end = "\n" if i + 1 == len(images) else ""
+            print(f"\r{i + 1} of {len(images)} pictures", end=end, file=sys.stderr)
     if labels is not None and not class_folders:  # else the folders are the labels
         files["label.txt"] = (",".join(map(str, labels)) + "\n").encode()
     files["preview.png"] = encode_png(draw_preview(images, labels))
@@ -161,7 +173,10 @@ def encode_files(
 def check_writable(path: Path) -> None:
     """Raise ValueError or OSError now if replace_file could not write `path` later."""
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: there and not a file, choose another name")
+        raise ValueError(f"{path}: already there and not a file, choose another name")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: its folder does not exist, make it first")
+    path = path.resolve()
     trial = path.with_name(f"{path.name}.{os.getpid()}.part")
     trial.touch()
     trial.unlink()
@@ -169,6 +184,7 @@ def check_writable(path: Path) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a whole file or none: under another name first, then renamed."""
+    path = path.resolve()  # so that a link remains, and what it points to is replaced
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)
@@ -182,6 +198,8 @@ def write_files(files: dict[str, bytes], output: Path) -> None:
 
     Raises ValueError if one is already there with other contents; OSError.
     """
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: not a folder, choose another --output")
     missing = [name for name in files if not os.path.lexists(output / name)]
     for name in files.keys() - set(missing):
         if (output / name).read_bytes() != files[name]:
@@ -238,12 +256,13 @@ def main(argv: list[str] | None = None) -> None:
         if args.class_folders and labels is None:
             raise ValueError(f"{args.images}: --class-folders needs its labels file")
         write_files(encode_files(images, labels, args.class_folders), args.output)
+        what = "pictures, no labels" if labels is None else "pictures and their labels"
+        where = f"{args.output}, see preview.png there first"
+        print(f"Wrote {len(images)} {what} to {where}", flush=True)
     except (OSError, ValueError) as error:
         sys.exit(f"resolve.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("resolve.py: stopped, nothing was written")
-    what = "pictures, no labels" if labels is None else "pictures and their labels"
-    print(f"Wrote {len(images)} {what} to {args.output}, see preview.png there first")
+        sys.exit("resolve.py: stopped, run it again")
 
 
 if __name__ == "__main__":

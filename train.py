@@ -4,7 +4,7 @@
 
 Prints the loss at every 100th step and the test accuracy after every epoch, about
 99.4 % in the end. Writes model.ckpt, the weights that demo.py reads, and mistakes.png,
-the test images that it gets wrong, each with its answer.
+up to 100 test images that it gets wrong, each with its answer.
 """
 
 import argparse
@@ -57,12 +57,12 @@ def load_mnist(data_dir: Path) -> tuple[Data, Data]:
     Raises ValueError for files that hold something else than MNIST's kind; OSError.
     """
     folder = data_dir / RAW_FOLDER
-    paths = [[find_idx(folder / name) for name in pair] for pair in MNIST_FILES]
-    if not any(path.exists() for pair in paths for path in pair):
+    if not any(folder.glob("*-ubyte*")):
         download(data_dir)
     sets = []
-    for images_path, labels_path in paths:
-        images, labels = read_pair(find_idx(images_path), find_idx(labels_path))
+    for names in MNIST_FILES:
+        images_path, labels_path = (find_idx(folder / name) for name in names)
+        images, labels = read_pair(images_path, labels_path)
         if images.shape[1:] != (28, 28):
             raise ValueError(f"{images_path}: images of {images.shape[1:]}, not 28x28")
         if labels.max() > 9:
@@ -76,9 +76,10 @@ def distort(images: torch.Tensor) -> torch.Tensor:
 
     So no image is seen twice in the same form: the network learns what makes a digit.
     """
+    # Drawn on the CPU, so that a seed means the same on each device.
     unchanged = torch.eye(2, 3)  # rows: x' = 1x + 0y + 0, y' = 0x + 1y + 0
     change = torch.empty(len(images), 2, 3).uniform_(-1, 1)
-    change *= torch.tensor([0.1, 0.1, 1 / 14])  # the range -1..1 is 28 pixels wide
+    change *= torch.tensor([0.1, 0.1, 2 / 28])  # one pixel: -1..1 are 28
     affine = (unchanged + change).to(images.device)
     grid = F.affine_grid(affine, images.shape, align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
@@ -99,8 +100,7 @@ def train_one_epoch(
     batches = torch.randperm(len(images)).to(device).split(batch_size)
     for step, batch in enumerate(batches, start=1):
         inputs = distort(to_input(images[batch]))
-        # channels_last and bfloat16 save a third of the time each, and no accuracy.
-        inputs = inputs.to(memory_format=torch.channels_last)
+        # bfloat16, half as many bits, saves a third of the time and no accuracy.
         with torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
             logits = model(inputs)
             # Label smoothing asks for 91 % certainty, not 100 %: +0.1 % accuracy.
@@ -137,9 +137,11 @@ def train(
 
     Raises ValueError when the loss is no longer a number.
     """
+    # channels_last, one pixel's channels side by side, saves a third of the time.
     model = ConvNet().to(train_set[0].device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    # Up to `lr` and down to 0, once: 99 % after one epoch instead of five.
+    # The rate rises from lr / 25 to lr, then falls: 99 % after one epoch, not five.
+    # One step more than there are, as the last one would have a rate of almost 0.
     steps = epochs * math.ceil(len(train_set[0]) / batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps + 1)
     for epoch in range(1, epochs + 1):
@@ -170,7 +172,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=5, help="passes over the images")
     parser.add_argument("--batch-size", type=int, default=50, help="images a step")
     parser.add_argument("--lr", type=float, default=0.01, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and order")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--output", type=Path, default=WEIGHTS_FILE, help="weights")
     args = parser.parse_args(argv)
@@ -190,7 +192,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_arguments(argv)
     try:
         device = choose_device(args.device)
+        mistakes = args.output.with_name("mistakes.png")
+        if args.output == mistakes:
+            raise ValueError("mistakes.png is written anyway, choose another --output")
         check_writable(args.output)
+        check_writable(mistakes)
         train_set, test_set = (
             (images.to(device), labels.to(device))
             for images, labels in load_mnist(args.data_dir)
@@ -198,15 +204,15 @@ def main(argv: list[str] | None = None) -> None:
         torch.manual_seed(args.seed)  # of the weights, the order and the distortions
         torch.backends.cudnn.deterministic = True
         model = train(train_set, test_set, args.epochs, args.batch_size, args.lr)
-        save_weights(model, args.output)
         images, labels = test_set
         answers = predict(model, images)
         wrong = answers != labels
         sheet = draw_preview(images[wrong].cpu().numpy(), answers[wrong].tolist())
-        replace_file(args.output.with_name("mistakes.png"), encode_png(sheet))
+        replace_file(mistakes, encode_png(sheet))
+        save_weights(model, args.output)
         tested, accuracy = len(wrong), 100 - 100 * wrong.sum().item() / len(wrong)
         result = f"on the {tested} test images: {accuracy:.2f} %"
-        print(f"Test Accuracy of the model {result}")
+        print(f"Test Accuracy of the model {result}", flush=True)
     except (OSError, ValueError) as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:

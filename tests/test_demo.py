@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -267,6 +268,36 @@ def test_components_are_connected_areas():
     assert groups == {frozenset(place) for place in places}
 
 
+def test_a_long_spiral_takes_no_long_time():
+    """Its ends are 8,000 steps apart; labels must not walk them one by one."""
+    mask = np.zeros((128, 128), bool)
+    row, column, (down, right) = 0, 0, (0, 1)
+    while True:
+        mask[row, column] = True
+        ahead = (row + 2 * down, column + 2 * right)
+        if not (0 <= ahead[0] < 128 and 0 <= ahead[1] < 128) or mask[ahead]:
+            down, right = right, -down
+            ahead = (row + 2 * down, column + 2 * right)
+            if not (0 <= ahead[0] < 128 and 0 <= ahead[1] < 128) or mask[ahead]:
+                break
+        row, column = row + down, column + right
+    start = time.perf_counter()
+    labels = demo.label_components(mask)
+    assert time.perf_counter() - start < 5
+    assert len(np.unique(labels[mask])) == 1 and mask.sum() > 5000
+
+
+@pytest.mark.parametrize("kept", ["four.png", "w.ckpt"])
+def test_save_input_never_overwrites_what_was_given(kept, weights, tmp_path):
+    draw_digit(4).save(tmp_path / "four.png")
+    (tmp_path / "w.ckpt").write_bytes(weights.read_bytes())
+    before = (tmp_path / kept).read_bytes()
+    arguments = ["four.png", "--model", "w.ckpt", "--save-input", kept]
+    result = run("demo.py", *arguments, cwd=tmp_path)
+    assert_one_sentence(result, kept)
+    assert (tmp_path / kept).read_bytes() == before
+
+
 @pytest.mark.parametrize("kind", ["white", "black", "noise", "gradient", "clear"])
 def test_a_blank_page_is_not_guessed(kind, weights, tmp_path):
     page = np.full((300, 400), 255.0)
@@ -388,6 +419,14 @@ def with_nan():
     return weights
 
 
+def flip_a_bit(path):
+    """In the middle of fc.weight: torch.load would not notice it."""
+    data = bytearray(path.read_bytes())
+    place = data.find(torch.load(path)["fc.weight"].numpy().tobytes()) + 2003
+    data[place] ^= 0x40
+    path.write_bytes(data)
+
+
 BROKEN_WEIGHTS = {
     "empty": lambda path: path.write_bytes(b""),
     "text": lambda path: path.write_text("these are no weights"),
@@ -401,6 +440,7 @@ BROKEN_WEIGHTS = {
     "a list": lambda path: torch.save([1, 2], path),
     "a tensor": lambda path: torch.save(torch.zeros(3), path),
     "nothing in it": lambda path: torch.save({}, path),
+    "a flipped bit": flip_a_bit,
     "NaN in it": lambda path: torch.save(with_nan(), path),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "hostile": lambda path: path.write_bytes(pickle.dumps(Hostile())),
