@@ -25,7 +25,8 @@ from PIL import Image, ImageOps
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 from resolve import check_writable, encode_png, replace_file
 
-UNSURE = 0.6  # probability; all wrong and 2 % of the right answers were below it
+# Of MNIST's test images, 40 of 52 wrong answers and 1 % of the right ones are below.
+UNSURE = 0.6
 
 
 def read_grey(path: Path) -> np.ndarray:

@@ -192,7 +192,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_arguments(argv)
     try:
         device = choose_device(args.device)
-        mistakes = args.output.with_name("mistakes.png")
+        mistakes = args.output.parent / "mistakes.png"
         if args.output == mistakes:
             raise ValueError("mistakes.png is written anyway, choose another --output")
         check_writable(args.output)
