@@ -2,8 +2,9 @@
 
     python docs/pictures.py --log train.log    # log: what train.py has printed
 
-Writes network.png, digits.png, filters.png, mistakes.png, photo.jpg, seen.png and,
-from a log, curve.png into its own folder. Run it from the root of the repository.
+Writes network.png, preview.png, digits.png, filters.png, mistakes.png, photo.jpg,
+seen.png and, from a log, curve.png into its own folder. Run it from the root of the
+repository.
 """
 
 import argparse
@@ -20,6 +21,7 @@ sys.path.insert(0, str(DOCS.parent))  # where the modules below are
 
 from demo import load_model, prepare, read_grey
 from model import WEIGHTS_FILE, ConvNet, to_input
+from resolve import draw_preview
 from train import load_mnist, predict
 
 INK, GREY, BLUE, RED = (31, 35, 40), (110, 119, 129), (9, 105, 218), (207, 34, 46)
@@ -302,6 +304,8 @@ def main(argv: list[str] | None = None) -> None:
         answers = predict(model, images)
         example = images[EXAMPLE]
         save(draw_network(model, example), "network.png")
+        preview = draw_preview(images[:100].numpy(), labels.tolist())
+        save(preview.convert("RGB"), "preview.png")
         save(draw_digits(*train_set), "digits.png")
         save(draw_filters(model, example), "filters.png")
         if args.log:

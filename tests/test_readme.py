@@ -13,7 +13,7 @@ import demo
 from model import ConvNet
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n\$ (python .*)\n(.*?)```", README, re.DOTALL)
+BLOCKS = re.findall(r"```console\n\$ (python [^\n]*)\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r"```sh\n(.*)\n```", README)
 
 
