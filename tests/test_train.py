@@ -303,6 +303,8 @@ def test_ctrl_c_ends_with_a_sentence_and_keeps_the_old_weights(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job, as CI may be one, has SIGINT ignored by inheritance.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     process.stdout.readline()  # it trains
     time.sleep(0.2)
