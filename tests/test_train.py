@@ -304,7 +304,7 @@ def test_ctrl_c_ends_with_a_sentence_and_keeps_the_old_weights(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background job, as CI may be one, has SIGINT ignored by inheritance.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     process.stdout.readline()  # it trains
     time.sleep(0.2)
