@@ -62,7 +62,7 @@ def to_grey(picture: Image.Image) -> np.ndarray:
 
 
 def is_like_mnist(grey: np.ndarray) -> bool:
-    """Tell whether a picture is as MNIST's are: 28x28, black around, fitted, centred."""
+    """Tell whether a picture is as MNIST's are: 28x28, on black, fitted, centred."""
     if grey.shape != (28, 28) or not grey.any():
         return False
     rows, columns = np.nonzero(grey)
@@ -83,7 +83,7 @@ def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:
 
 
 def slide(function: Callable, pixels: np.ndarray, size: int) -> np.ndarray:
-    """Replace each pixel by `function` (np.min, np.max) of the size x size around it."""
+    """Replace each pixel by `function` (np.min, np.max) of size x size around it."""
     pixels = np.pad(pixels, ((size - 1) // 2, size // 2), mode="edge")
     for axis in (0, 1):
         pixels = function(sliding_window_view(pixels, size, axis), axis=-1)

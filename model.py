@@ -61,10 +61,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Tell whether the processor itself calculates in bfloat16; emulated, it is slow."""
+    """Tell whether the processor calculates in bfloat16 itself; emulated it is slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # torch 2.9: not there
+    # torch 2.9 has no get_capabilities; dict() stands for: none known.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

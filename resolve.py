@@ -170,25 +170,28 @@ def encode_files(
     return files
 
 
+def part_of(path: Path) -> Path:
+    """Return the name under which `path` is written until it is complete."""
+    path = path.resolve()  # so that a link remains, and what it points to is replaced
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
 def check_writable(path: Path) -> None:
     """Raise ValueError or OSError now if replace_file could not write `path` later."""
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: already there and not a file, choose another name")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: its folder does not exist, make it first")
-    path = path.resolve()
-    trial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    trial.touch()
-    trial.unlink()
+    part_of(path).touch()
+    part_of(path).unlink()
 
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a whole file or none: under another name first, then renamed."""
-    path = path.resolve()  # so that a link remains, and what it points to is replaced
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         part.write_bytes(data)
-        os.replace(part, path)
+        os.replace(part, path.resolve())
     finally:
         part.unlink(missing_ok=True)
 

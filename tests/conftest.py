@@ -70,6 +70,13 @@ def run(*arguments, cwd=ROOT, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, check=False, cwd=cwd, **options)
 
 
+def imports(script: str, module: str) -> bool:
+    """Tell whether importing a script of ours in a new process imports `module`."""
+    code = f"import {script}, sys; sys.exit({module!r} in sys.modules)"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 1
+
+
 def assert_one_sentence(result: subprocess.CompletedProcess, *words: str) -> None:
     """Check that a run ended in one plain sentence which holds all `words`."""
     assert result.returncode not in (0, None) and result.returncode > 0
