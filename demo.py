@@ -10,6 +10,7 @@ digit? -> 20x20 pixels -> brightest one 255 -> centre of mass in the middle of 2
 """
 
 import argparse
+import contextlib
 import io
 import sys
 import warnings
@@ -27,6 +28,8 @@ from resolve import check_writable, encode_png, replace_file
 
 # Of MNIST's test images, 40 of 52 wrong answers and 1 % of the right ones are below.
 UNSURE = 0.6
+# The least that ink takes of the paper's light; below it are grain and creases.
+FAINTEST = 0.15
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -90,31 +93,34 @@ def slide(function: Callable, pixels: np.ndarray, size: int) -> np.ndarray:
     return pixels
 
 
-def with_bright_ink(grey: np.ndarray) -> np.ndarray:
-    """Invert the picture if its ink is darker than its paper.
+def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
+    """Return the picture with its ink brighter than its paper; both if it is unclear.
 
     Paper is what most of the surroundings are like, their median. Compared as
     logarithms, a shadow of half the light differs from it less than ink does.
     """
-    asymmetry = 0
+    differences = []
     # Twice, as one reduction keeps bright lines and the other dark ones.
     for extremes in (reduce(grey, 48), 255 - reduce(255 - grey, 48)):
         light = np.log(np.float32(extremes) + 16)
         windows = sliding_window_view(np.pad(light, 13, mode="symmetric"), (27, 27))
-        asymmetry += ((light - np.median(windows, axis=(2, 3))) ** 3).sum()
-    return grey if asymmetry > 0 else 255 - grey
+        differences.append(light - np.median(windows, axis=(2, 3)))
+    cubes = np.power(differences, 3)
+    skewness = cubes.sum() / max(abs(cubes).sum(), 1e-9)  # 1: all is brighter, -1: none
+    return [p for p, s in [(grey, skewness), (255 - grey, -skewness)] if s > -0.6]
 
 
 def find_ink(pixels: np.ndarray) -> np.ndarray:
     """Return how much each pixel stands out from its paper, (H, W) float32 in [0, 1].
 
     Paper is what remains when all that is narrow is taken away. It follows light and
-    shadow, and ink takes the same share of it in both.
+    shadow, and ink takes the same share of it in both; in the dark, a share of 100
+    grey levels, where noise would otherwise be as strong as ink.
     """
     pixels = np.float32(pixels)
     narrow = max(3, max(pixels.shape) // 3)
     paper = slide(np.max, slide(np.min, pixels, narrow), narrow)
-    return (pixels - paper) / np.maximum(255 - paper, 1)
+    return (pixels - paper) / np.maximum(255 - paper, 100)
 
 
 def label_components(mask: np.ndarray) -> np.ndarray:
@@ -146,23 +152,23 @@ def without_edge(ink: np.ndarray) -> np.ndarray:
 
     What reaches the edge is a desk, a finger or a shadow, or a digit cut out tightly.
     """
-    labels = label_components(ink > max(0.15, 0.3 * ink.max()))
+    labels = label_components(ink > max(FAINTEST, 0.3 * ink.max()))
     edge = np.concatenate([labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()])
     inside = np.where(np.isin(labels, edge[edge > 0]), 0, ink)
-    if max(inside.max(), ink.max() / 2) < 0.15:
-        raise ValueError("nothing to read, there is no ink on the paper")
-    return inside if inside.max() > ink.max() / 2 else ink
+    return inside if inside.max() > ink.max() / 2 or ink.max() < 2 * FAINTEST else ink
 
 
-def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
+def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     """Return where the digit is, (H, W) bool, and how many other digits there may be.
 
-    The digit is large and dark; fainter than it are ruled lines and shadows.
-    Raises ValueError where no ink is.
+    The digit is large and dark: all of it has at least this share of the strongest
+    ink. Raises ValueError where no ink is.
     """
     ink = without_edge(ink)
-    labels = label_components(ink > 0.6 * ink.max())
+    labels = label_components(ink > max(FAINTEST, share * ink.max()))
     boxes = {n: corners(labels == n) for n in np.unique(labels[labels > 0])}
+    if not boxes:
+        raise ValueError("no ink")
     scores = {
         n: max(high - low) * ink[labels == n].mean() ** 2
         for n, (low, high) in boxes.items()
@@ -177,17 +183,6 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
         elif scores[n] > 0.2 * scores[best]:  # the bar of a 5, and no speck
             parts.append(n)
     return np.isin(labels, parts), others
-
-
-def set_stroke_width(ink: np.ndarray) -> np.ndarray:
-    """Make the strokes 0.12 digits wide, which is usual in MNIST, whatever the pen."""
-    area = (ink > 0.5).sum()
-    inner = (slide(np.min, ink, 3) > 0.5).sum()
-    width = 2 * area / max(area - inner, 1)  # a stroke of length n has 2 n at its rim
-    change = round(0.12 * max(ink[box(ink > 0.5)].shape) - width)
-    if change > 0:
-        return slide(np.max, np.pad(ink, change), change + 1)
-    return slide(np.min, ink, 1 - change)
 
 
 def fit(ink: np.ndarray) -> np.ndarray:
@@ -208,25 +203,37 @@ def fit(ink: np.ndarray) -> np.ndarray:
     return field
 
 
-def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
-    """Turn a picture (H, W) uint8 into one as MNIST's are, (28, 28) uint8.
+def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
+    """Find the bright digit in a picture (H, W) uint8 and make it one like MNIST's.
 
-    Returns it and the number of other digits that seem to be there. ValueError if none.
+    Returns it, (28, 28) uint8, and how many other digits there may be. Raises
+    ValueError where no ink is.
     """
-    if is_like_mnist(grey):
-        return grey, 0
-    picture = with_bright_ink(grey)
-    ink = find_ink(reduce(picture, 128))
-    mask, others = find_digit(ink)
+    # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
+    mask, others = find_digit(find_ink(reduce(picture, 128)), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
     k = -(-max(picture.shape) // 128)
     rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
     ink = find_ink(reduce(picture[rows, columns], 128))
-    mask, _ = find_digit(ink)
-    ink = np.where(slide(np.max, mask, 3), ink / ink[mask].max(), 0)
-    # Soft edges: up to 35 % of the ink's strength is paper, from 75 % on all is ink.
-    ink = np.clip((ink - 0.35) / 0.4, 0, 1)[box(mask, margin=0.1)]
-    return fit(set_stroke_width(ink)), others
+    mask, _ = find_digit(ink, 0.3)
+    return fit(np.where(mask, ink, 0)), others
+
+
+def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
+    """Turn a picture (H, W) uint8 into one as MNIST's are, or two to choose from.
+
+    Each is (28, 28) uint8, with how many other digits there may be. Raises ValueError
+    where no ink is.
+    """
+    if is_like_mnist(grey):
+        return [(grey, 0)]
+    found = []
+    for picture in with_bright_ink(grey):
+        with contextlib.suppress(ValueError):
+            found.append(cut_out(picture))
+    if not found:
+        raise ValueError("nothing to read, there is no ink on the paper")
+    return found
 
 
 def load_model(path: Path) -> ConvNet:
@@ -247,6 +254,21 @@ def load_model(path: Path) -> ConvNet:
     if not usable:
         raise ValueError(f"{path}: no weights of this network, run: python train.py")
     return model
+
+
+def classify(model: ConvNet, grey: np.ndarray) -> tuple[np.ndarray, int, list[float]]:
+    """Classify a picture (H, W) uint8.
+
+    Returns what the network saw, (28, 28) uint8; how many other digits there may be;
+    and the probabilities of 0 to 9. Of two ways to see the picture it takes the one
+    of which the network is surer. Raises ValueError where no ink is.
+    """
+    readings = prepare(grey)
+    inputs = to_input(torch.tensor(np.array([pixels for pixels, _ in readings])))
+    with torch.inference_mode():
+        probabilities = model(inputs.to(model.fc.weight.device)).softmax(1)
+    best = probabilities.amax(1).argmax().item()
+    return *readings[best], probabilities[best].tolist()
 
 
 def draw(pixels: np.ndarray) -> str:
@@ -274,15 +296,12 @@ def main(argv: list[str] | None = None) -> None:
         model = load_model(args.model).to(device)
         print(f"Loaded the weights of {args.model}")
         try:
-            pixels, others = prepare(read_grey(args.image))
+            pixels, others, probabilities = classify(model, read_grey(args.image))
         except ValueError as error:
             raise ValueError(f"{args.image}: {error}") from None
         if args.save_input:
             check_writable(args.save_input)
             replace_file(args.save_input, encode_png(Image.fromarray(pixels)))
-        with torch.inference_mode():
-            logits = model(to_input(torch.tensor(pixels[None])).to(device))
-        probabilities = logits[0].softmax(0).tolist()
         likeliest = sorted(range(10), key=lambda d: probabilities[d], reverse=True)
         print(draw(pixels))
         for digit in likeliest[:3]:

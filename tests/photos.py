@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
@@ -34,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 import demo
 import train
-from model import WEIGHTS_FILE, to_input
+from model import WEIGHTS_FILE, ConvNet
 from resolve import check_writable, encode_png, replace_file
 
 File = tuple[bytes, str]  # what is in the file, and its suffix
@@ -504,14 +503,13 @@ def make_files(
             count -= 1
 
 
-def read(model: torch.nn.Module, path: Path) -> tuple[np.ndarray, int | None]:
+def read(model: ConvNet, path: Path) -> tuple[np.ndarray, int | None]:
     """Return what the network sees of a file, and the digit; None if demo.py can't."""
     try:
-        pixels, _ = demo.prepare(demo.read_grey(path))
+        pixels, _, probabilities = demo.classify(model, demo.read_grey(path))
     except ValueError:
         return np.zeros((28, 28), np.uint8), None
-    with torch.inference_mode():
-        return pixels, int(model(to_input(torch.tensor(pixels[None]))).argmax())
+    return pixels, int(np.argmax(probabilities))
 
 
 def draw_pair(data: bytes, pixels: np.ndarray, text: str) -> Image.Image:
@@ -528,7 +526,7 @@ def draw_pair(data: bytes, pixels: np.ndarray, text: str) -> Image.Image:
 
 
 def measure(
-    kinds: list[str], mnist: Digits, model: torch.nn.Module, count: int, seed: int
+    kinds: list[str], mnist: Digits, model: ConvNet, count: int, seed: int
 ) -> Image.Image:
     """Print how many files of each kind are read rightly; return a sheet of some."""
     groups, total = {}, 0
