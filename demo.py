@@ -107,6 +107,7 @@ def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
         differences.append(light - np.median(windows, axis=(2, 3)))
     cubes = np.power(differences, 3)
     skewness = cubes.sum() / max(abs(cubes).sum(), 1e-9)  # 1: all is brighter, -1: none
+    # In between, a sheet on a desk may outweigh the ink: then both are tried.
     return [p for p, s in [(grey, skewness), (255 - grey, -skewness)] if s > -0.6]
 
 

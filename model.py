@@ -3,7 +3,7 @@
     from model import ConvNet
     logits = ConvNet()(images)  # images (N, 1, 28, 28) -> logits (N, 10)
 
-Two blocks of convolution, batch normalisation, ReLU and max-pooling, then one
+Two blocks of convolution, batch normalisation, max-pooling and ReLU, then one
 linear layer: 29,034 parameters, about 99.4 % of the MNIST test set after five epochs.
 """
 
@@ -24,14 +24,14 @@ class ConvNet(nn.Module):
         self.layer1 = nn.Sequential(  # (N, 1, 28, 28)
             nn.Conv2d(1, 16, kernel_size=5, padding=2),  # (N, 16, 28, 28)
             nn.BatchNorm2d(16),
-            nn.ReLU(),
             nn.MaxPool2d(kernel_size=2),  # (N, 16, 14, 14)
+            nn.ReLU(),  # here it is a quarter of the work, with the same result
         )
         self.layer2 = nn.Sequential(
             nn.Conv2d(16, 32, kernel_size=5, padding=2),  # (N, 32, 14, 14)
             nn.BatchNorm2d(32),
-            nn.ReLU(),
             nn.MaxPool2d(kernel_size=2),  # (N, 32, 7, 7)
+            nn.ReLU(),
         )
         self.fc = nn.Linear(32 * 7 * 7, num_classes)
 

@@ -121,7 +121,7 @@ def train_one_epoch(
 def predict(model: ConvNet, images: torch.Tensor) -> torch.Tensor:
     """Return the likeliest digit (N,) int64 of each image (N, 28, 28) uint8."""
     model.eval()
-    return torch.cat([model(to_input(b)).argmax(1) for b in images.split(500)])
+    return torch.cat([model(to_input(b)).argmax(1) for b in images.split(100)])
 
 
 def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -131,7 +131,12 @@ def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> floa
 
 
 def train(
-    train_set: Data, test_set: Data, epochs: int, batch_size: int, lr: float
+    train_set: Data,
+    test_set: Data,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    weight_decay: float,
 ) -> ConvNet:
     """Return a new network, trained on the device of the data; show its progress.
 
@@ -139,7 +144,9 @@ def train(
     """
     # channels_last, one pixel's channels side by side, saves a third of the time.
     model = ConvNet().to(train_set[0].device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    # 0.99: it forgets old gradients after 100 steps, not 1000: +0.05 % accuracy.
+    options = {"betas": (0.9, 0.99), "weight_decay": weight_decay, "fused": True}
+    optimizer = torch.optim.AdamW(model.parameters(), **options)
     # The rate rises from lr / 25 to lr, then falls: 99 % after one epoch, not five.
     # One step more than there are, as the last one would have a rate of almost 0.
     steps = epochs * math.ceil(len(train_set[0]) / batch_size)
@@ -170,8 +177,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data-dir", type=Path, default="data", help="folder of MNIST")
     parser.add_argument("--epochs", type=int, default=5, help="passes over the images")
-    parser.add_argument("--batch-size", type=int, default=50, help="images a step")
+    parser.add_argument("--batch-size", type=int, default=100, help="images a step")
     parser.add_argument("--lr", type=float, default=0.01, help="highest learning rate")
+    parser.add_argument("--weight-decay", type=float, default=0.01, help="of AdamW")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--output", type=Path, default=WEIGHTS_FILE, help="weights")
@@ -182,6 +190,8 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"--batch-size must be 1 to 10000, not {args.batch_size}")
     if not 0 < args.lr < math.inf:
         parser.error(f"--lr must be a number above 0, not {args.lr}")
+    if not 0 <= args.weight_decay < math.inf:
+        parser.error(f"--weight-decay must be at least 0, not {args.weight_decay}")
     if not 0 <= args.seed < 2**63:
         parser.error(f"--seed must be 0 to 2**63 - 1, not {args.seed}")
     return args
@@ -203,7 +213,8 @@ def main(argv: list[str] | None = None) -> None:
         )
         torch.manual_seed(args.seed)  # of the weights, the order and the distortions
         torch.backends.cudnn.deterministic = True
-        model = train(train_set, test_set, args.epochs, args.batch_size, args.lr)
+        settings = (args.epochs, args.batch_size, args.lr, args.weight_decay)
+        model = train(train_set, test_set, *settings)
         images, labels = test_set
         answers = predict(model, images)
         wrong = answers != labels

@@ -69,14 +69,14 @@ def to_levels(values: torch.Tensor) -> np.ndarray:
 def trace(model: ConvNet, image: torch.Tensor) -> list[torch.Tensor]:
     """Return what each step makes of one image (28, 28) uint8, the network's own way.
 
-    (1, 28, 28), then (C, H, W) after ReLU and after pooling of both blocks, then (10,).
+    (1, 28, 28), then (C, H, W) after normalising and after ReLU in both blocks, (10,).
     """
     values = to_input(image[None])
     steps = [values[0]]
     for block in (model.layer1, model.layer2):
-        activated = block[:-1](values)
-        values = block[-1](activated)
-        steps += [activated[0], values[0]]
+        normalised = block[:2](values)
+        values = block[2:](normalised)
+        steps += [normalised[0].relu(), values[0]]  # negative numbers are drawn black
     return [*steps, model.fc(values.flatten(1))[0]]
 
 
@@ -114,7 +114,7 @@ def draw_network(model: ConvNet, image: torch.Tensor) -> Image.Image:
     """Draw each step of the network with its shape and what it makes of one digit."""
     sheet, pen = new_sheet(800, 300)
     *maps, logits = trace(model, image)
-    block = ["conv 5x5\nbatch norm\nReLU", "max-pool\n2x2"]
+    block = ["conv 5x5\nbatch norm", "max-pool\nReLU"]
     names = ["input", *block, *block, "flatten\nlinear", "logits"]
     shapes = ["{1}x{2}x{0}".format(*values.shape) for values in maps]
     shapes += [str(maps[-1].numel()), str(len(logits))]

@@ -1,7 +1,7 @@
 """Measure the scripts against the plain way of doing the same, in turns, in one run.
 
     python tests/benchmark.py                          # half an hour on two cores
-    python tests/benchmark.py --seeds 10 --epochs 1 5 --plain-epochs 5
+    python tests/benchmark.py --seeds 10 --epochs 40 --plain-epochs
 
 The plain loop of most MNIST tutorials (DataLoader and ToTensor for each image, batches
 of 100, float32, Adam at a constant 0.001) is written out below, for the same network.
@@ -14,12 +14,12 @@ import gzip
 import os
 import platform
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import mean, median, stdev
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -88,42 +88,48 @@ def run(*command: object) -> tuple[str, float, float]:
 
 def mean_sd(values: list[float]) -> str:
     """Format values as mean ± standard deviation."""
-    sd = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{sd}"
+    sd = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{sd}"
 
 
-def benchmark_training(seeds: int, epochs: list[int], plain_epochs: int) -> None:
-    """Run the plain loop and train.py in turns, print the table of both."""
-    folder = Path(tempfile.mkdtemp())
-    plain = (f"plain loop, {plain_epochs}", __file__, "--plain-training", plain_epochs)
-    script = ("train.py", "--output", folder / "model.ckpt", "--epochs")
-    ours = [(f"train.py, {n}", *script, n) for n in epochs]
-    variants = ([plain] if plain_epochs else []) + ours
-    results = {name: [] for name, *_ in variants}
-    for seed in range(seeds):
-        for name, *command in variants:
-            output, wall, memory = run(*command, "--seed", seed)
-            lines = [tuple(map(float, line)) for line in EPOCH.findall(output)]
-            results[name].append((lines, wall, memory))
-            result = f"{lines[-1][1]:.2f} %, {wall:.0f} s"
-            print(f"  {name}, seed {seed}: {result}", flush=True)
-    print("\n| training, epochs | test accuracy | training | whole process | memory |")
+def benchmark_training(seeds: int, epochs: list[int], plain_epochs: list[int]) -> None:
+    """Run the plain loop and train.py in turns, print a table of both and the ratios."""
+    plain, ours = ("plain loop", plain_epochs), ("train.py", epochs)
+    results = {(name, n): [] for name, numbers in (plain, ours) for n in numbers}
+    with tempfile.TemporaryDirectory() as folder:
+        script = ["train.py", "--output", Path(folder, "model.ckpt"), "--epochs"]
+        commands = {"plain loop": [__file__, "--plain-training"], "train.py": script}
+        for seed in range(seeds):
+            for (name, n), runs in results.items():
+                output, wall, memory = run(*commands[name], n, "--seed", seed)
+                lines = [tuple(map(float, line)) for line in EPOCH.findall(output)]
+                seconds, accuracies = zip(*lines, strict=True)
+                runs.append((seconds, accuracies, wall, memory))
+                result = f"{accuracies[-1]:.2f} %, {wall:.0f} s"
+                print(f"  {name}, {n} epochs, seed {seed}: {result}", flush=True)
+    print("\n| training | test accuracy | training | whole process | memory |")
     print("| --- | --- | --- | --- | --- |")
-    for name, runs in results.items():
-        accuracy = mean_sd([lines[-1][1] for lines, _, _ in runs])
-        seconds = statistics.mean(sum(s for s, _ in lines) for lines, _, _ in runs)
-        wall = statistics.mean(wall for _, wall, _ in runs)
-        memory = max(memory for _, _, memory in runs)
-        times = f"{seconds:.1f} s | {wall:.1f} s"
-        print(f"| {name} | {accuracy} % | {times} | {memory:.0f} MB |")
-    if plain_epochs:
-        print("\nplain loop, mean test accuracy and seconds after each epoch:")
-        for n in range(plain_epochs):
-            accuracy = mean_sd([lines[n][1] for lines, _, _ in results[plain[0]]])
-            seconds = statistics.mean(
-                sum(s for s, _ in lines[: n + 1]) for lines, _, _ in results[plain[0]]
-            )
-            print(f"  {n + 1}: {accuracy} %, {seconds:.1f} s")
+    for (name, n), runs in results.items():
+        seconds, accuracies, walls, memories = zip(*runs, strict=True)
+        accuracy = mean_sd([each[-1] for each in accuracies])
+        times = f"{mean(map(sum, seconds)):.1f} s | {mean(walls):.1f} s"
+        row = f"{name}, {n} epochs | {accuracy} % | {times} | {max(memories):.0f} MB"
+        print(f"| {row} |")
+    print("\nthe plain loop's time by train.py's, median over the seeds:")
+    for n in sorted(set(epochs) & set(plain_epochs)):
+        pairs = list(zip(results["plain loop", n], results["train.py", n], strict=True))
+        training = median(sum(p[0]) / sum(t[0]) for p, t in pairs)
+        whole = median(p[2] / t[2] for p, t in pairs)
+        print(f"  {n} epochs: training {training:.2f}, whole process {whole:.2f}")
+    print("\nmean test accuracy and mean seconds of training, after each epoch:")
+    for name, numbers in (plain, ours):
+        for n in range(1, max(numbers, default=0) + 1):
+            # With another number of epochs, train.py has another learning rate.
+            key = (name, n if name == "train.py" else max(numbers))
+            if runs := results.get(key):
+                accuracy = mean_sd([accuracies[n - 1] for _, accuracies, *_ in runs])
+                seconds = mean(sum(seconds[:n]) for seconds, *_ in runs)
+                print(f"  {name}, {n}: {accuracy} %, {seconds:.1f} s")
 
 
 def benchmark_pair(name: str, ours: list, other: list, turns: int = 7) -> None:
@@ -140,8 +146,8 @@ def benchmark_pair(name: str, ours: list, other: list, turns: int = 7) -> None:
                 pair.append(run(*(new if a == "NEW" else a for a in command))[1])
             times.append(pair)
     times = times[1:]  # the first turn fills the disk cache
-    first, second = (statistics.median(column) for column in zip(*times, strict=True))
-    ratio = statistics.median(b / a for a, b in times)
+    first, second = (median(column) for column in zip(*times, strict=True))
+    ratio = median(b / a for a, b in times)
     print(f"{name}: {first:.2f} s and {second:.2f} s, ratio {ratio:.2f}", flush=True)
 
 
@@ -167,8 +173,8 @@ def main(argv: list[str] | None = None) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--seeds", type=int, default=3, help="0: no training")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[1, 5], help="ours")
-    parser.add_argument("--plain-epochs", type=int, default=5, help="0: no plain loop")
+    parser.add_argument("--epochs", type=int, nargs="*", default=[1, 5], help="ours")
+    parser.add_argument("--plain-epochs", type=int, nargs="*", default=[5, 7])
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--plain-training", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--plain-resolve", type=Path, help=argparse.SUPPRESS)

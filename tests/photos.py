@@ -46,6 +46,7 @@ WHITE = [(0.97, 0.97, 0.95), (0.94, 0.95, 0.97), (0.95, 0.92, 0.86)]
 GREY = [(0.72, 0.72, 0.70), (0.6, 0.6, 0.62), (0.5, 0.49, 0.47)]
 COLOURED = [(0.95, 0.9, 0.5), (0.62, 0.78, 0.92), (0.93, 0.7, 0.76), (0.7, 0.55, 0.4)]
 BOARD = [(0.13, 0.14, 0.14), (0.12, 0.22, 0.18), (0.2, 0.21, 0.23)]
+SCREEN = [(0.03, 0.03, 0.04), (0.1, 0.1, 0.12)]
 BLACK_INK = [(0.08, 0.08, 0.1), (0.18, 0.18, 0.2), (0.1, 0.12, 0.25)]
 BRIGHT_INK = [(0.1, 0.2, 0.65), (0.75, 0.1, 0.15), (0.05, 0.45, 0.2)]
 CHALK = [(0.92, 0.92, 0.9), (0.8, 0.8, 0.78)]
@@ -195,10 +196,10 @@ def speckle(page: np.ndarray, box: Box, rng: Generator) -> None:
 
 
 def add_desk(page: np.ndarray, box: Box, rng: Generator) -> None:
-    """Show dark things at the frame's edge: the desk, a binding or a finger."""
+    """Show dark things at the frame's edges: the desk, a binding or a finger."""
     height, width = page.shape[:2]
     gaps = [box[0], box[1], width - box[2], height - box[3]]
-    for side in rng.permutation(4)[: rng.integers(1, 4)]:
+    for side in rng.permutation(4)[: rng.integers(1, 5)]:
         room = min(gaps[side] * 0.7, 0.3 * (width, height)[side % 2])
         thick = room * rng.uniform(0.3, 1)
         place = across((width, height), 90 * side + rng.uniform(-4, 4))
@@ -428,6 +429,9 @@ KINDS: dict[str, Callable[[np.ndarray, Generator], File | None]] = {
     "photo_edge": photo(things=add_desk),
     "photo_tiny_digit": photo(side=(1200, 2200), tall=(0.04, 0.06)),
     "photo_dark": photo(exposure=0.35, noise=(4, 9)),
+    "photo_noisy": photo(exposure=0.25, noise=(8, 14)),
+    "photo_filling": photo(tall=(0.75, 0.97)),
+    "photo_screen": photo(papers=SCREEN, inks=CHALK),
     "scan_mnist": scan_mnist,
     "scan_clean": scanned(),
     "scan_white_on_black": scanned(white_ink=1, side=(28, 800)),

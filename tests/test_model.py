@@ -52,7 +52,7 @@ def test_forward_returns_logits_not_probabilities():
 
 
 def test_forward_is_conv_norm_relu_pool_twice_then_linear():
-    """Against the same formula written with functions and the state_dict alone."""
+    """Against the usual formula (ReLU, then pooling) and the state_dict alone."""
     from torch.nn import functional as F
 
     torch.manual_seed(0)

@@ -53,7 +53,7 @@ def test_every_image_is_seen_once_an_epoch_and_in_a_new_order(monkeypatch):
     images = torch.arange(103, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28)
     labels = torch.arange(103) % 10
     data = (images, labels)
-    train.train(data, data, 2, 10, 0.001)
+    train.train(data, data, 2, 10, 0.001, 0.01)
     assert [len(batch) for batch in seen] == 2 * (10 * [10] + [3])
     order = (torch.cat(seen) * 255).round().int().tolist()
     assert sorted(order[:103]) == sorted(order[103:]) == list(range(103))
@@ -83,7 +83,7 @@ def test_the_order_comes_from_the_seed_too(monkeypatch):
         images = torch.arange(50, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28)
         data = (images, torch.arange(50) % 10)
         torch.manual_seed(seed)
-        train.train(data, data, 1, 10, 0.001)
+        train.train(data, data, 1, 10, 0.001, 0.01)
         orders.append(torch.cat(seen).tolist())
     assert orders[0] == orders[1] != orders[2]
 
@@ -245,6 +245,8 @@ def test_without_data_and_network_it_names_the_four_files_and_their_folder(
         ["--lr", "0"],
         ["--lr", "nan"],
         ["--lr", "inf"],
+        ["--weight-decay", "-1"],
+        ["--weight-decay", "nan"],
         ["--seed", "-1"],
         ["--seed", "99999999999999999999"],
         ["--device", "cuda:99"],
