@@ -1,7 +1,8 @@
-"""Measure the scripts against the plain way of doing the same, in turns, in one run.
+r"""Measure the scripts against the plain way of doing the same, in turns, in one run.
 
     python tests/benchmark.py                          # half an hour on two cores
-    python tests/benchmark.py --seeds 10 --epochs 40 --plain-epochs
+    python tests/benchmark.py --seeds 5 --epochs 40 --plain-epochs \
+        --options="--weight-decay 0.1"
 
 The plain loop of most MNIST tutorials (DataLoader and ToTensor for each image, batches
 of 100, float32, Adam at a constant 0.001) is written out below, for the same network.
@@ -92,12 +93,15 @@ def mean_sd(values: list[float]) -> str:
     return f"{mean(values):.2f}{sd}"
 
 
-def benchmark_training(seeds: int, epochs: list[int], plain_epochs: list[int]) -> None:
+def benchmark_training(
+    seeds: int, epochs: list[int], plain_epochs: list[int], options: list[str]
+) -> None:
     """Run the plain loop and train.py in turns, print a table of both and the ratios."""
     plain, ours = ("plain loop", plain_epochs), ("train.py", epochs)
     results = {(name, n): [] for name, numbers in (plain, ours) for n in numbers}
     with tempfile.TemporaryDirectory() as folder:
-        script = ["train.py", "--output", Path(folder, "model.ckpt"), "--epochs"]
+        weights = Path(folder, "model.ckpt")
+        script = ["train.py", *options, "--output", weights, "--epochs"]
         commands = {"plain loop": [__file__, "--plain-training"], "train.py": script}
         for seed in range(seeds):
             for (name, n), runs in results.items():
@@ -175,6 +179,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="0: no training")
     parser.add_argument("--epochs", type=int, nargs="*", default=[1, 5], help="ours")
     parser.add_argument("--plain-epochs", type=int, nargs="*", default=[5, 7])
+    parser.add_argument("--options", type=str.split, default=[], help="for train.py")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--plain-training", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--plain-resolve", type=Path, help=argparse.SUPPRESS)
@@ -185,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
         return plain_resolve(args.plain_resolve)
     print(describe_machine(), flush=True)
     if args.seeds:
-        benchmark_training(args.seeds, args.epochs, args.plain_epochs)
+        benchmark_training(args.seeds, args.epochs, args.plain_epochs, args.options)
     plain = [__file__, "--plain-resolve", "NEW"]
     ours = ["resolve.py", "--output", "NEW"]
     benchmark_pair("resolve.py and putpixel", ours, plain)
