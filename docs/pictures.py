@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))  # where the modules below are
 
-from demo import load_model, prepare, read_grey
+from demo import classify, load_model, read_grey
 from model import WEIGHTS_FILE, ConvNet, to_input
 from resolve import draw_preview
 from train import load_mnist, predict
@@ -279,13 +279,13 @@ def draw_photo(image: torch.Tensor) -> Image.Image:
 def draw_seen(path: Path, model: ConvNet) -> Image.Image:
     """Draw a photograph and, beside it, the 28x28 pixels that demo.py makes of it."""
     sheet, pen = new_sheet(764, 344)
-    pixels, _ = prepare(read_grey(path))
+    pixels, _, probabilities = classify(model, read_grey(path))
     with Image.open(path) as photo:
         small = photo.resize((400, 300)).quantize(100)  # a small file
     sheet.paste(small.convert("RGB"), (10, 10))
     sheet.paste(enlarge(pixels, 280), (474, 20))
     draw_arrow(pen, 420, 464, 160)
-    answer = predict(model, torch.tensor(pixels[None])).item()
+    answer = np.argmax(probabilities)
     write(pen, (210, 327), "photo.jpg, a synthetic photograph")
     write(pen, (614, 327), f"what the network saw; its answer: {answer}")
     return sheet
