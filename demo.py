@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 from resolve import check_writable, encode_png, replace_file
@@ -215,8 +215,9 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
     # Look again from near by: at more pixels, and with the paper around the digit only.
     k = -(-max(picture.shape) // 128)
     rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
-    ink = find_ink(reduce(picture[rows, columns], 128))
-    mask, _ = find_digit(ink, 0.3)
+    near = Image.fromarray(reduce(picture[rows, columns], 128))
+    ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
+    mask, _ = find_digit(ink / max(ink.max(), 1e-9), 0.3)
     return fit(np.where(mask, ink, 0)), others
 
 

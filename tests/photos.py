@@ -430,7 +430,7 @@ KINDS: dict[str, Callable[[np.ndarray, Generator], File | None]] = {
     "photo_tiny_digit": photo(side=(1200, 2200), tall=(0.04, 0.06)),
     "photo_dark": photo(exposure=0.35, noise=(4, 9)),
     "photo_noisy": photo(exposure=0.25, noise=(8, 14)),
-    "photo_filling": photo(tall=(0.75, 0.97)),
+    "photo_filling": photo(tall=(0.7, 0.85)),
     "photo_screen": photo(papers=SCREEN, inks=CHALK),
     "scan_mnist": scan_mnist,
     "scan_clean": scanned(),
