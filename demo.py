@@ -74,12 +74,17 @@ def is_like_mnist(grey: np.ndarray) -> bool:
     return longest in (19, 20) and bool((abs(centre - 14) < 0.6).all())
 
 
+def block_size(pixels: np.ndarray, longest: int) -> int:
+    """Return the side of the blocks of which `reduce` makes one pixel each."""
+    return -(-max(pixels.shape) // longest)  # rounded up
+
+
 def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:
     """Make a picture (H, W) at most `longest` pixels high and wide.
 
     Of each block of pixels the brightest remains, so that thin lines do not fade.
     """
-    k = -(-max(pixels.shape) // longest)
+    k = block_size(pixels, longest)
     padded = np.pad(pixels, [(0, -n % k) for n in pixels.shape], mode="edge")
     height, width = padded.shape
     return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3))
@@ -213,7 +218,7 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
     # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
     mask, others = find_digit(find_ink(reduce(picture, 128)), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
-    k = -(-max(picture.shape) // 128)
+    k = block_size(picture, 128)
     rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
     near = Image.fromarray(reduce(picture[rows, columns], 128))
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise

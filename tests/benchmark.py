@@ -93,12 +93,16 @@ def mean_sd(values: list[float]) -> str:
     return f"{mean(values):.2f}{sd}"
 
 
-def benchmark_training(
+def run_in_turns(
     seeds: int, epochs: list[int], plain_epochs: list[int], options: list[str]
-) -> None:
-    """Run the plain loop and train.py in turns, print a table of both and the ratios."""
-    plain, ours = ("plain loop", plain_epochs), ("train.py", epochs)
-    results = {(name, n): [] for name, numbers in (plain, ours) for n in numbers}
+) -> dict[tuple[str, int], list[tuple]]:
+    """Run the plain loop and train.py with each seed and each number of epochs.
+
+    Returns for each name and number of epochs, seed by seed: the seconds and the
+    accuracies of the epochs, the seconds and the peak memory in MB of the process.
+    """
+    results = {("plain loop", n): [] for n in plain_epochs}
+    results |= {("train.py", n): [] for n in epochs}
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "model.ckpt")
         script = ["train.py", *options, "--output", weights, "--epochs"]
@@ -111,6 +115,11 @@ def benchmark_training(
                 runs.append((seconds, accuracies, wall, memory))
                 result = f"{accuracies[-1]:.2f} %, {wall:.0f} s"
                 print(f"  {name}, {n} epochs, seed {seed}: {result}", flush=True)
+    return results
+
+
+def print_training(results: dict[tuple[str, int], list[tuple]]) -> None:
+    """Print the table of all runs, the ratios, and how the plain loop gets on."""
     print("\n| training | test accuracy | training | whole process | memory |")
     print("| --- | --- | --- | --- | --- |")
     for (name, n), runs in results.items():
@@ -119,21 +128,24 @@ def benchmark_training(
         times = f"{mean(map(sum, seconds)):.1f} s | {mean(walls):.1f} s"
         row = f"{name}, {n} epochs | {accuracy} % | {times} | {max(memories):.0f} MB"
         print(f"| {row} |")
-    print("\nthe plain loop's time by train.py's, median over the seeds:")
-    for n in sorted(set(epochs) & set(plain_epochs)):
-        pairs = list(zip(results["plain loop", n], results["train.py", n], strict=True))
-        training = median(sum(p[0]) / sum(t[0]) for p, t in pairs)
-        whole = median(p[2] / t[2] for p, t in pairs)
-        print(f"  {n} epochs: training {training:.2f}, whole process {whole:.2f}")
-    print("\nmean test accuracy and mean seconds of training, after each epoch:")
-    for name, numbers in (plain, ours):
-        for n in range(1, max(numbers, default=0) + 1):
-            # With another number of epochs, train.py has another learning rate.
-            key = (name, n if name == "train.py" else max(numbers))
-            if runs := results.get(key):
-                accuracy = mean_sd([accuracies[n - 1] for _, accuracies, *_ in runs])
-                seconds = mean(sum(seconds[:n]) for seconds, *_ in runs)
-                print(f"  {name}, {n}: {accuracy} %, {seconds:.1f} s")
+    plain = {n: runs for (name, n), runs in results.items() if name == "plain loop"}
+    for n, runs in plain.items():
+        if pairs := list(zip(runs, results.get(("train.py", n), []))):
+            training = median(sum(p[0]) / sum(t[0]) for p, t in pairs)
+            whole = median(p[2] / t[2] for p, t in pairs)
+            print(
+                f"\nthe plain loop's time by train.py's, {n} epochs, median of seeds:"
+            )
+            print(f"  training {training:.2f}, whole process {whole:.2f}")
+    if plain:
+        print("\nplain loop, mean test accuracy and seconds after each epoch:")
+        longest = max(plain)
+        for n in range(1, longest + 1):
+            accuracy = mean_sd(
+                [accuracies[n - 1] for _, accuracies, *_ in plain[longest]]
+            )
+            seconds = mean(sum(seconds[:n]) for seconds, *_ in plain[longest])
+            print(f"  {n}: {accuracy} %, {seconds:.1f} s")
 
 
 def benchmark_pair(name: str, ours: list, other: list, turns: int = 7) -> None:
@@ -190,7 +202,8 @@ def main(argv: list[str] | None = None) -> None:
         return plain_resolve(args.plain_resolve)
     print(describe_machine(), flush=True)
     if args.seeds:
-        benchmark_training(args.seeds, args.epochs, args.plain_epochs, args.options)
+        settings = (args.epochs, args.plain_epochs, args.options)
+        print_training(run_in_turns(args.seeds, *settings))
     plain = [__file__, "--plain-resolve", "NEW"]
     ours = ["resolve.py", "--output", "NEW"]
     benchmark_pair("resolve.py and putpixel", ours, plain)
