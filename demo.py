@@ -124,7 +124,7 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
     grey levels, where noise would otherwise be as strong as ink.
     """
     pixels = np.float32(pixels)
-    narrow = max(3, max(pixels.shape) // 3)
+    narrow = max(pixels.shape) // 6 * 2 + 1  # odd, so that it has a middle
     paper = slide(np.max, slide(np.min, pixels, narrow), narrow)
     return (pixels - paper) / np.maximum(255 - paper, 100)
 
@@ -176,7 +176,7 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     if not boxes:
         raise ValueError("no ink")
     scores = {
-        n: max(high - low) * ink[labels == n].mean() ** 2
+        n: max(high - low) * ink[labels == n].mean() ** 4
         for n, (low, high) in boxes.items()
     }
     best = max(scores, key=scores.get)
@@ -209,11 +209,12 @@ def fit(ink: np.ndarray) -> np.ndarray:
     return field
 
 
-def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
+def cut_out(picture: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     """Find the bright digit in a picture (H, W) uint8 and make it one like MNIST's.
 
-    Returns it, (28, 28) uint8, and how many other digits there may be. Raises
-    ValueError where no ink is.
+    All that has at least this share of its strongest ink belongs to it. Returns it,
+    (28, 28) uint8, and how many other digits there may be. Raises ValueError where
+    no ink is.
     """
     # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
     mask, others = find_digit(find_ink(reduce(picture, 128)), 0.6)
@@ -222,12 +223,12 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
     rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
     near = Image.fromarray(reduce(picture[rows, columns], 128))
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
-    mask, _ = find_digit(ink / max(ink.max(), 1e-9), 0.3)
+    mask, _ = find_digit(ink / max(ink.max(), 1e-9), share)
     return fit(np.where(mask, ink, 0)), others
 
 
 def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """Turn a picture (H, W) uint8 into one as MNIST's are, or two to choose from.
+    """Turn a picture (H, W) uint8 into one as MNIST's are, or several to choose from.
 
     Each is (28, 28) uint8, with how many other digits there may be. Raises ValueError
     where no ink is.
@@ -236,8 +237,9 @@ def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
         return [(grey, 0)]
     found = []
     for picture in with_bright_ink(grey):
-        with contextlib.suppress(ValueError):
-            found.append(cut_out(picture))
+        for share in (0.3, 0.5):  # in between may be faint ink or a dark shadow
+            with contextlib.suppress(ValueError):
+                found.append(cut_out(picture, share))
     if not found:
         raise ValueError("nothing to read, there is no ink on the paper")
     return found
@@ -267,8 +269,8 @@ def classify(model: ConvNet, grey: np.ndarray) -> tuple[np.ndarray, int, list[fl
     """Classify a picture (H, W) uint8.
 
     Returns what the network saw, (28, 28) uint8; how many other digits there may be;
-    and the probabilities of 0 to 9. Of two ways to see the picture it takes the one
-    of which the network is surer. Raises ValueError where no ink is.
+    and the probabilities of 0 to 9. Of several ways to see the picture it takes the
+    one of which the network is surest. Raises ValueError where no ink is.
     """
     readings = prepare(grey)
     inputs = to_input(torch.tensor(np.array([pixels for pixels, _ in readings])))

@@ -103,9 +103,9 @@ def test_prepared_pictures_keep_mnists_rules(test_set):
             (140, 140), Image.Resampling.BICUBIC
         )
         page = np.pad(np.asarray(large), ((10, 90), (60, 20)), constant_values=255)
-        [(pixels, others)] = demo.prepare(page)
-        assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
-        assert demo.is_like_mnist(pixels)
+        for pixels, others in demo.prepare(page):
+            assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
+            assert demo.is_like_mnist(pixels)
 
 
 def test_enlarged_test_pictures_are_read_as_the_originals(weights, test_set):
@@ -235,7 +235,7 @@ def test_a_sheet_of_paper_on_a_dark_desk_is_not_the_ink(
 def test_a_stroke_that_fades_to_a_third_stays_whole():
     page = np.full((300, 300), 240, np.uint8)
     page[50:250, 140:160] = np.linspace(30, 165, 200)[:, None]
-    [(pixels, _)] = demo.prepare(page)
+    pixels, _ = demo.cut_out(255 - page, 0.3)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
 
 
@@ -275,6 +275,14 @@ def test_slide_is_a_plain_loop_over_neighbours():
         for i in range(9)
     ]
     assert np.array_equal(demo.slide(np.min, pixels, 5), expected)
+
+
+def test_ink_is_what_is_narrow_and_a_smooth_change_of_light_is_none():
+    page = np.uint8(np.arange(10, 106)[:, None] + np.arange(128))
+    page[40:60, 60:64] = 250
+    ink = demo.find_ink(page)[22:-22, 22:-22]  # no pixel near the edge has neighbours
+    assert (ink[18:38, 38:42] > 0.9).all()
+    assert (ink != 0).sum() == 20 * 4
 
 
 def test_components_are_connected_areas():
