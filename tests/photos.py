@@ -493,15 +493,14 @@ def make_files(
 ) -> Iterator[tuple[bytes, str, int]]:
     """Make files of one kind: the contents, the suffix and the digit of each.
 
-    The same seed chooses the same digits for all kinds that can draw them.
+    Each kind draws its own digits, so that one hard digit does not spoil them all.
     """
     sources = {"font": font_digits, "uci": uci_digits}
     images, labels = sources.get(kind.split("_")[0], lambda: mnist)()
-    choose = np.random.default_rng(seed)
-    chance = np.random.default_rng([seed, zlib.crc32(kind.encode())])
+    rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
     while count > 0 and len(images) > 0:
-        chosen = choose.integers(len(images))
-        file = KINDS[kind](images[chosen], chance)
+        chosen = rng.integers(len(images))
+        file = KINDS[kind](images[chosen], rng)
         if file is not None:
             yield *file, int(labels[chosen])
             count -= 1
