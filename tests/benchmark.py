@@ -1,6 +1,6 @@
 r"""Measure the scripts against the plain way of doing the same, in turns, in one run.
 
-    python tests/benchmark.py                          # half an hour on two cores
+    python tests/benchmark.py                # a quarter of an hour on two cores
     python tests/benchmark.py --seeds 5 --epochs 40 --plain-epochs \
         --options="--weight-decay 0.1"
 
