@@ -209,12 +209,11 @@ def fit(ink: np.ndarray) -> np.ndarray:
     return field
 
 
-def cut_out(picture: np.ndarray, share: float) -> tuple[np.ndarray, int]:
+def cut_out(picture: np.ndarray) -> list[tuple[np.ndarray, int]]:
     """Find the bright digit in a picture (H, W) uint8 and make it one like MNIST's.
 
-    All that has at least this share of its strongest ink belongs to it. Returns it,
-    (28, 28) uint8, and how many other digits there may be. Raises ValueError where
-    no ink is.
+    Returns it with its faint parts and without, each (28, 28) uint8, with how many
+    other digits there may be. Raises ValueError where no ink is.
     """
     # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
     mask, others = find_digit(find_ink(reduce(picture, 128)), 0.6)
@@ -223,8 +222,11 @@ def cut_out(picture: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
     near = Image.fromarray(reduce(picture[rows, columns], 128))
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
-    mask, _ = find_digit(ink / max(ink.max(), 1e-9), share)
-    return fit(np.where(mask, ink, 0)), others
+    found = []
+    for share in (0.3, 0.5):  # in between may be faint ink or a dark shadow
+        mask, _ = find_digit(ink / max(ink.max(), 1e-9), share)
+        found.append((fit(np.where(mask, ink, 0)), others))
+    return found
 
 
 def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
@@ -237,9 +239,8 @@ def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
         return [(grey, 0)]
     found = []
     for picture in with_bright_ink(grey):
-        for share in (0.3, 0.5):  # in between may be faint ink or a dark shadow
-            with contextlib.suppress(ValueError):
-                found.append(cut_out(picture, share))
+        with contextlib.suppress(ValueError):
+            found += cut_out(picture)
     if not found:
         raise ValueError("nothing to read, there is no ink on the paper")
     return found

@@ -235,7 +235,7 @@ def test_a_sheet_of_paper_on_a_dark_desk_is_not_the_ink(
 def test_a_stroke_that_fades_to_a_third_stays_whole():
     page = np.full((300, 300), 240, np.uint8)
     page[50:250, 140:160] = np.linspace(30, 165, 200)[:, None]
-    pixels, _ = demo.cut_out(255 - page, 0.3)
+    (pixels, _), _ = demo.cut_out(255 - page)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
 
 
