@@ -33,6 +33,7 @@ MNIST_FILES = (  # or with .gz at the end
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
+RISE = 0.3  # share of the steps in which the learning rate rises
 Data = tuple[torch.Tensor, torch.Tensor]  # images (N, 28, 28) uint8, labels (N,) int64
 
 
@@ -81,7 +82,11 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     change = torch.empty(len(images), 2, 3).uniform_(-1, 1)
     change *= torch.tensor([0.1, 0.1, 2 / 28])  # one pixel: -1..1 are 28
     affine = (unchanged + change).to(images.device)
-    grid = F.affine_grid(affine, images.shape, align_corners=False)
+    # What F.affine_grid does, in a sixth of the time: (x', y') = affine (x, y, 1).
+    centres = (torch.arange(28, device=images.device) + 0.5) / 14 - 1  # of the pixels
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    pixels = torch.stack([x, y, torch.ones_like(x)])
+    grid = torch.einsum("nij,jyx->nyxi", affine, pixels)
     return F.grid_sample(images, grid, align_corners=False)
 
 
@@ -99,6 +104,9 @@ def train_one_epoch(
     model.train()
     batches = torch.randperm(len(images)).to(device).split(batch_size)
     for step, batch in enumerate(batches, start=1):
+        # The first layer has learned enough when the rate begins to fall: left as it
+        # is from then on, a step takes a quarter less time, and no accuracy is lost.
+        model.layer1.requires_grad_(scheduler.last_epoch < RISE * scheduler.total_steps)
         inputs = distort(to_input(images[batch]))
         # bfloat16, half as many bits, saves a third of the time and no accuracy.
         with torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
@@ -124,10 +132,9 @@ def predict(model: ConvNet, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([model(to_input(b)).argmax(1) for b in images.split(100)])
 
 
-def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the percentage of images that the model classifies as labelled."""
-    correct = (predict(model, images) == labels).sum().item()
-    return 100 * correct / len(labels)
+def percentage(right: torch.Tensor) -> float:
+    """Return how many of (N,) bool are true, in percent."""
+    return 100 * right.sum().item() / len(right)
 
 
 def train(
@@ -137,11 +144,13 @@ def train(
     batch_size: int,
     lr: float,
     weight_decay: float,
-) -> ConvNet:
-    """Return a new network, trained on the device of the data; show its progress.
+) -> tuple[ConvNet, torch.Tensor]:
+    """Train a new network on the device of the data; show its progress.
 
-    Raises ValueError when the loss is no longer a number.
+    Returns it with its answers (N,) int64 to the images of the test set. Raises
+    ValueError when the loss is no longer a number.
     """
+    test_images, test_labels = test_set
     # channels_last, one pixel's channels side by side, saves a third of the time.
     model = ConvNet().to(train_set[0].device, memory_format=torch.channels_last)
     # 0.99: it forgets old gradients after 100 steps, not 1000: +0.05 % accuracy.
@@ -151,15 +160,18 @@ def train(
     # The rate rises from lr / 25 to lr, then falls: 99 % after one epoch, not five.
     # One step more than there are, as the last one would have a rate of almost 0.
     steps = epochs * math.ceil(len(train_set[0]) / batch_size)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps + 1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, steps + 1, pct_start=RISE
+    )
     for epoch in range(1, epochs + 1):
         name = f"Epoch [{epoch}/{epochs}]"
         start = time.perf_counter()
         train_one_epoch(model, train_set, batch_size, optimizer, scheduler, name)
         seconds = time.perf_counter() - start
-        accuracy = evaluate(model, *test_set)
+        answers = predict(model, test_images)
+        accuracy = percentage(answers == test_labels)
         print(f"{name}: {seconds:.1f} s, test accuracy {accuracy:.2f} %", flush=True)
-    return model
+    return model, answers
 
 
 def save_weights(model: ConvNet, path: Path) -> None:
@@ -215,15 +227,13 @@ def main(argv: list[str] | None = None) -> None:
         torch.manual_seed(args.seed)  # of the weights, the order and the distortions
         torch.backends.cudnn.deterministic = True
         settings = (args.epochs, args.batch_size, args.lr, args.weight_decay)
-        model = train(train_set, test_set, *settings)
+        model, answers = train(train_set, test_set, *settings)
         images, labels = test_set
-        answers = predict(model, images)
         wrong = answers != labels
         sheet = draw_preview(images[wrong].cpu().numpy(), answers[wrong].tolist())
         replace_file(mistakes, encode_png(sheet))
         save_weights(model, args.output)
-        tested, accuracy = len(wrong), 100 - 100 * wrong.sum().item() / len(wrong)
-        result = f"on the {tested} test images: {accuracy:.2f} %"
+        result = f"on the {len(wrong)} test images: {percentage(~wrong):.2f} %"
         print(f"Test Accuracy of the model {result}", flush=True)
     except (OSError, ValueError) as error:
         sys.exit(f"train.py: {error}")

@@ -42,7 +42,8 @@ def plain_training(epochs: int, seed: int) -> None:
     device = choose_device()
     data = MNIST(ROOT / "data", train=True, transform=ToTensor(), download=True)
     loader = DataLoader(data, batch_size=100, shuffle=True)
-    test_images, test_labels = train.load_mnist(ROOT / "data")[1]
+    images, labels = train.load_mnist(ROOT / "data")[1]
+    test_images, test_labels = images.to(device), labels.to(device)
     model = ConvNet().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     for epoch in range(1, epochs + 1):
@@ -54,7 +55,7 @@ def plain_training(epochs: int, seed: int) -> None:
             loss.backward()
             optimizer.step()
         seconds = time.perf_counter() - start
-        accuracy = train.evaluate(model, test_images.to(device), test_labels.to(device))
+        accuracy = train.percentage(train.predict(model, test_images) == test_labels)
         print(f"Epoch [{epoch}/{epochs}]: {seconds:.1f} s, test accuracy {accuracy} %")
 
 

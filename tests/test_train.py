@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import torch
 from conftest import RAW, ROOT, assert_one_sentence, idx_bytes, run, write_mnist
 from PIL import Image
+from torch.nn import functional as F
 
 import train
 from model import ConvNet
@@ -88,17 +90,59 @@ def test_the_order_comes_from_the_seed_too(monkeypatch):
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_evaluate_counts_every_image_and_changes_nothing(test_set):
+def test_predict_answers_for_every_image_and_changes_nothing(test_set):
     images = torch.from_numpy(test_set[0][:1234].copy())
     model = ConvNet().train()
     before = {name: t.clone() for name, t in model.state_dict().items()}
     answers = train.predict(model, images).clone()
     assert answers.shape == (1234,) and answers.dtype == torch.int64
-    accuracy = train.evaluate(model, images, answers)
-    assert accuracy == 100
-    answers[-1] = (answers[-1] + 1) % 10  # the last image of the last short batch
-    assert train.evaluate(model, images, answers) == pytest.approx(100 * 1233 / 1234)
+    model.eval()
+    alone = [model(image[None, None] / 255).argmax().item() for image in images]
+    assert answers.tolist() == alone  # also the last ones, of a short batch
     assert same_weights(before, model.state_dict())
+
+
+def test_percentage_counts_each_answer():
+    right = torch.ones(1234, dtype=torch.bool)
+    assert train.percentage(right) == 100
+    right[-1] = False
+    assert train.percentage(right) == pytest.approx(100 * 1233 / 1234)
+
+
+def test_distort_samples_where_affine_grid_says():
+    images = torch.rand(7, 1, 28, 28)
+    torch.manual_seed(5)
+    distorted = train.distort(images)
+    torch.manual_seed(5)
+    scale = torch.tensor([0.1, 0.1, 1 / 14])
+    affine = torch.eye(2, 3) + torch.empty(7, 2, 3).uniform_(-1, 1) * scale
+    grid = F.affine_grid(affine, images.shape, align_corners=False)
+    expected = F.grid_sample(images, grid, align_corners=False)
+    assert torch.allclose(distorted, expected, atol=1e-5)
+
+
+def test_the_first_layer_learns_while_the_rate_rises_the_others_to_the_end(
+    monkeypatch, test_set
+):
+    models, seen = [], []
+
+    class Recorded(ConvNet):
+        def __init__(self):
+            super().__init__()
+            models.append(self)
+
+    def record(images):
+        seen.append({name: p.clone() for name, p in models[0].named_parameters()})
+        return images
+
+    monkeypatch.setattr(train, "ConvNet", Recorded)
+    monkeypatch.setattr(train, "distort", record)
+    data = tuple(torch.tensor(array[:500]) for array in test_set)
+    train.train(data, data, 2, 10, 0.001, 0.01)  # 100 steps
+    for name in ("layer1.0.weight", "layer1.1.bias", "layer2.0.weight", "fc.bias"):
+        moved = [not torch.equal(a[name], b[name]) for a, b in pairwise(seen)]
+        until = 31 if name.startswith("layer1") else 99
+        assert moved == until * [True] + (99 - until) * [False]
 
 
 def test_predict_uses_the_running_statistics_not_those_of_the_batch(test_set):
