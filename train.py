@@ -82,7 +82,7 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     change = torch.empty(len(images), 2, 3).uniform_(-1, 1)
     change *= torch.tensor([0.1, 0.1, 2 / 28])  # one pixel: -1..1 are 28
     affine = (unchanged + change).to(images.device)
-    # What F.affine_grid does, in a sixth of the time: (x', y') = affine (x, y, 1).
+    # What F.affine_grid does, in a third of the time: (x', y') = affine (x, y, 1).
     centres = (torch.arange(28, device=images.device) + 0.5) / 14 - 1  # of the pixels
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     pixels = torch.stack([x, y, torch.ones_like(x)])
@@ -105,7 +105,7 @@ def train_one_epoch(
     batches = torch.randperm(len(images)).to(device).split(batch_size)
     for step, batch in enumerate(batches, start=1):
         # The first layer has learned enough when the rate begins to fall: left as it
-        # is from then on, a step takes a quarter less time, and no accuracy is lost.
+        # is from then on, a step takes a quarter less time, for 0.02 % of accuracy.
         model.layer1.requires_grad_(scheduler.last_epoch < RISE * scheduler.total_steps)
         inputs = distort(to_input(images[batch]))
         # bfloat16, half as many bits, saves a third of the time and no accuracy.

@@ -42,8 +42,8 @@ def plain_training(epochs: int, seed: int) -> None:
     device = choose_device()
     data = MNIST(ROOT / "data", train=True, transform=ToTensor(), download=True)
     loader = DataLoader(data, batch_size=100, shuffle=True)
-    images, labels = train.load_mnist(ROOT / "data")[1]
-    test_images, test_labels = images.to(device), labels.to(device)
+    test_set = train.load_mnist(ROOT / "data")[1]
+    test_images, test_labels = (tensor.to(device) for tensor in test_set)
     model = ConvNet().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     for epoch in range(1, epochs + 1):
