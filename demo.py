@@ -74,20 +74,16 @@ def is_like_mnist(grey: np.ndarray) -> bool:
     return longest in (19, 20) and bool((abs(centre - 14) < 0.6).all())
 
 
-def block_size(pixels: np.ndarray, longest: int) -> int:
-    """Return the side of the blocks of which `reduce` makes one pixel each."""
-    return -(-max(pixels.shape) // longest)  # rounded up
-
-
-def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:
+def reduce(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
     """Make a picture (H, W) at most `longest` pixels high and wide.
 
-    Of each block of pixels the brightest remains, so that thin lines do not fade.
+    Of each k x k pixels the brightest remains, so that thin lines do not fade. Returns
+    the picture and k.
     """
-    k = block_size(pixels, longest)
+    k = -(-max(pixels.shape) // longest)  # rounded up
     padded = np.pad(pixels, [(0, -n % k) for n in pixels.shape], mode="edge")
     height, width = padded.shape
-    return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3))
+    return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3)), k
 
 
 def slide(function: Callable, pixels: np.ndarray, size: int) -> np.ndarray:
@@ -106,7 +102,7 @@ def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
     """
     differences = []
     # Twice, as one reduction keeps bright lines and the other dark ones.
-    for extremes in (reduce(grey, 48), 255 - reduce(255 - grey, 48)):
+    for extremes in (reduce(grey, 48)[0], 255 - reduce(255 - grey, 48)[0]):
         light = np.log(np.float32(extremes) + 16)
         windows = sliding_window_view(np.pad(light, 13, mode="symmetric"), (27, 27))
         differences.append(light - np.median(windows, axis=(2, 3)))
@@ -144,13 +140,6 @@ def corners(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first (row, column) of all that is true, and one past the last."""
     places = np.argwhere(mask)
     return places.min(axis=0), places.max(axis=0) + 1
-
-
-def box(mask: np.ndarray, margin: float = 0) -> tuple[slice, slice]:
-    """Return rows and columns of all that is true, with a margin in box lengths."""
-    low, high = corners(mask)
-    wide = int(margin * max(high - low))
-    return tuple(slice(max(0, a - wide), b + wide) for a, b in zip(low, high))
 
 
 def without_edge(ink: np.ndarray) -> np.ndarray:
@@ -193,7 +182,8 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
 
 def fit(ink: np.ndarray) -> np.ndarray:
     """Scale to 20 pixels, brightest 255, centre of mass in the middle of 28x28."""
-    ink = ink[box(ink > 0)]
+    (top, left), (bottom, right) = corners(ink > 0)
+    ink = ink[top:bottom, left:right]
     height, width = (max(1, round(n * 20 / max(ink.shape))) for n in ink.shape)
     # An area average, or a smooth enlargement of what is smaller.
     method = Image.Resampling.BOX if max(ink.shape) > 20 else Image.Resampling.BICUBIC
@@ -216,11 +206,13 @@ def cut_out(picture: np.ndarray) -> list[tuple[np.ndarray, int]]:
     other digits there may be. Raises ValueError where no ink is.
     """
     # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
-    mask, others = find_digit(find_ink(reduce(picture, 128)), 0.6)
+    small, k = reduce(picture, 128)
+    mask, others = find_digit(find_ink(small), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
-    k = block_size(picture, 128)
-    rows, columns = (slice(s.start * k, s.stop * k) for s in box(mask, margin=0.3))
-    near = Image.fromarray(reduce(picture[rows, columns], 128))
+    low, high = corners(mask)
+    margin = int(0.3 * max(high - low))
+    (top, left), (bottom, right) = k * (low - margin).clip(0), k * (high + margin)
+    near = Image.fromarray(reduce(picture[top:bottom, left:right], 128)[0])
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
     found = []
     for share in (0.3, 0.5):  # in between may be faint ink or a dark shadow
