@@ -177,7 +177,7 @@ def train(
     # One step more than there are, as the last one would have a rate of almost 0.
     steps = epochs * math.ceil(len(train_set[0]) / batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lr, steps + 1, pct_start=RISE
+        optimizer, lr, steps + 1, pct_start=RISE, cycle_momentum=False
     )
     for epoch in range(1, epochs + 1):
         name = f"Epoch [{epoch}/{epochs}]"

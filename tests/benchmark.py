@@ -1,8 +1,7 @@
-r"""Measure the scripts against the plain way of doing the same, in turns, in one run.
+"""Measure the scripts against the plain way of doing the same, in turns, in one run.
 
     python tests/benchmark.py                # a quarter of an hour on two cores
-    python tests/benchmark.py --seeds 5 --epochs 40 --plain-epochs \
-        --options="--weight-decay 0.1"
+    python tests/benchmark.py --seeds 5 --epochs 60 --plain-epochs    # the long run
 
 The plain loop of most MNIST tutorials (DataLoader and ToTensor for each image, batches
 of 100, float32, Adam at a constant 0.001) is written out below, for the same network.
@@ -95,7 +94,7 @@ def mean_sd(values: list[float]) -> str:
 
 
 def run_in_turns(
-    seeds: int, epochs: list[int], plain_epochs: list[int], options: list[str]
+    seeds: int, epochs: list[int], plain_epochs: list[int]
 ) -> dict[tuple[str, int], list[tuple]]:
     """Run the plain loop and train.py with each seed and each number of epochs.
 
@@ -106,7 +105,7 @@ def run_in_turns(
     results |= {("train.py", n): [] for n in epochs}
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "model.ckpt")
-        script = ["train.py", *options, "--output", weights, "--epochs"]
+        script = ["train.py", "--output", weights, "--epochs"]
         commands = {"plain loop": [__file__, "--plain-training"], "train.py": script}
         for seed in range(seeds):
             for (name, n), runs in results.items():
@@ -192,7 +191,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="0: no training")
     parser.add_argument("--epochs", type=int, nargs="*", default=[1, 5], help="ours")
     parser.add_argument("--plain-epochs", type=int, nargs="*", default=[5, 7])
-    parser.add_argument("--options", type=str.split, default=[], help="for train.py")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--plain-training", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--plain-resolve", type=Path, help=argparse.SUPPRESS)
@@ -203,8 +201,7 @@ def main(argv: list[str] | None = None) -> None:
         return plain_resolve(args.plain_resolve)
     print(describe_machine(), flush=True)
     if args.seeds:
-        settings = (args.epochs, args.plain_epochs, args.options)
-        print_training(run_in_turns(args.seeds, *settings))
+        print_training(run_in_turns(args.seeds, args.epochs, args.plain_epochs))
     plain = [__file__, "--plain-resolve", "NEW"]
     ours = ["resolve.py", "--output", "NEW"]
     benchmark_pair("resolve.py and putpixel", ours, plain)
