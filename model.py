@@ -4,7 +4,7 @@
     logits = ConvNet()(images)  # images (N, 1, 28, 28) -> logits (N, 10)
 
 Two blocks of convolution, batch normalisation, max-pooling and ReLU, then one
-linear layer: 29,034 parameters, about 99.4 % of the MNIST test set after five epochs.
+linear layer: 29,034 parameters, about 99.5 % of the MNIST test set after five epochs.
 """
 
 import torch
