@@ -26,7 +26,7 @@ def weights(tmp_path_factory):
     sets = train.load_mnist(ROOT / "data")
     short = [(images[:20_000], labels[:20_000]) for images, labels in sets]
     torch.manual_seed(0)
-    model, _ = train.train(*short, 1, 50, 0.01, 0.01)
+    model, _ = train.train(*short, 1, 50, 0.01)
     train.save_weights(model, path)
     return path
 
