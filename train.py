@@ -152,11 +152,7 @@ def percentage(right: torch.Tensor) -> float:
 
 
 def train(
-    train_set: Data,
-    test_set: Data,
-    epochs: int,
-    batch_size: int,
-    lr: float,
+    train_set: Data, test_set: Data, epochs: int, batch_size: int, lr: float
 ) -> tuple[ConvNet, torch.Tensor]:
     """Train a new network on the device of the data; show its progress.
 
@@ -175,6 +171,7 @@ def train(
     )
     # The rate rises from lr / 25 to lr, then falls: 99 % after one epoch, not five.
     # One step more than there are, as the last one would have a rate of almost 0.
+    # cycle_momentum would change the 0.9 of AdamW as well.
     steps = epochs * math.ceil(len(train_set[0]) / batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, steps + 1, pct_start=RISE, cycle_momentum=False
