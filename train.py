@@ -93,12 +93,11 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     unchanged = torch.eye(2, 3)  # rows: x' = 1x + 0y + 0, y' = 0x + 1y + 0
     change = torch.empty(len(images), 2, 3).uniform_(-1, 1)
     change *= torch.tensor([0.1, 0.1, 2 / 28])  # one pixel: -1..1 are 28
-    affine = (unchanged + change).to(images.device)
-    # What F.affine_grid does, in a third of the time: (x', y') = affine (x, y, 1).
-    centres = (torch.arange(28, device=images.device) + 0.5) / 14 - 1  # of the pixels
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
-    pixels = torch.stack([x, y, torch.ones_like(x)])
-    grid = torch.einsum("nij,jyx->nyxi", affine, pixels)
+    a, b, c = (unchanged + change)[..., None, None].to(images.device).unbind(2)
+    # What F.affine_grid does, in a third of the time: where each pixel comes from.
+    x = (torch.arange(28, device=images.device) + 0.5) / 14 - 1  # the pixels' centres
+    y = x[:, None]
+    grid = (a * x + b * y + c).permute(0, 2, 3, 1)  # (N, 28, 28, 2)
     return F.grid_sample(images, grid, align_corners=False)
 
 
@@ -116,11 +115,11 @@ def train_one_epoch(
     model.train()
     batches = torch.randperm(len(images)).to(device).split(batch_size)
     for step, batch in enumerate(batches, start=1):
-        # The layers stop learning one after the other, which saves a quarter of the
-        # time and costs no accuracy: the first has learned enough when the rate falls.
+        # The layers stop learning one after the other, which saves a third of the time
+        # and costs no accuracy: the first has learned enough when the rate falls.
         progress = scheduler.last_epoch / scheduler.total_steps
-        model.layer1.requires_grad_(progress < RISE)
-        model.layer2.requires_grad_(progress < 0.85)
+        for layer, share in ((model.layer1, RISE), (model.layer2, 0.85)):
+            layer.requires_grad_(progress < share).train(progress < share)
         inputs = distort(to_input(images[batch]))
         # bfloat16, half as many bits, saves a third of the time and no accuracy.
         with torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
@@ -132,9 +131,10 @@ def train_one_epoch(
         optimizer.step()
         scheduler.step()
         if step % 100 == 0:
-            plain = F.cross_entropy(logits.float(), labels[batch])
-            progress = f"{name}, Step [{step}/{len(batches)}]"
-            print(f"{progress}, Loss: {plain.item():.4f}", flush=True)
+            plain = F.cross_entropy(logits.float(), labels[batch]).item()
+            print(
+                f"{name}, Step [{step}/{len(batches)}], Loss: {plain:.4f}", flush=True
+            )
     if not loss.isfinite():
         raise ValueError("the loss is no longer a number, choose a smaller --lr")
 

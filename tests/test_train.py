@@ -153,6 +153,12 @@ def test_the_layers_stop_learning_one_after_the_other(monkeypatch, test_set):
         moved = [not torch.equal(a[name], b[name]) for a, b in pairwise(seen)]
         until = {"layer1": 21, "layer2": 86}.get(name.split(".")[0], 99)
         assert moved == until * [True] + (99 - until) * [False]
+    # The averages of batch normalisation belong to what a layer has learned.
+    counts = {n: b for n, b in models[0].named_buffers() if n.endswith("tracked")}
+    assert counts == {
+        "layer1.1.num_batches_tracked": 21,
+        "layer2.1.num_batches_tracked": 86,
+    }
 
 
 def test_predict_uses_the_running_statistics_not_those_of_the_batch(test_set):
