@@ -133,9 +133,8 @@ def train_one_epoch(
         scheduler.step()
         if step % 100 == 0:
             plain = F.cross_entropy(logits.float(), labels[batch]).item()
-            print(
-                f"{name}, Step [{step}/{len(batches)}], Loss: {plain:.4f}", flush=True
-            )
+            line = f"{name}, Step [{step}/{len(batches)}], Loss: {plain:.4f}"
+            print(line, flush=True)
     if not loss.isfinite():
         raise ValueError("the loss is no longer a number, choose a smaller --lr")
 
