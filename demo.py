@@ -15,12 +15,10 @@ import io
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageFilter, ImageOps
 
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
@@ -86,26 +84,19 @@ def reduce(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
     return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3)), k
 
 
-def slide(function: Callable, pixels: np.ndarray, size: int) -> np.ndarray:
-    """Replace each pixel by `function` (np.min, np.max) of size x size around it."""
-    pixels = np.pad(pixels, ((size - 1) // 2, size // 2), mode="edge")
-    for axis in (0, 1):
-        pixels = function(sliding_window_view(pixels, size, axis), axis=-1)
-    return pixels
-
-
 def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
     """Return the picture with its ink brighter than its paper; both if it is unclear.
 
-    Paper is what most of the surroundings are like, their median. Compared as
-    logarithms, a shadow of half the light differs from it less than ink does.
+    Paper is what most of the surroundings are like, their median; beyond the edge,
+    what is usual in the picture. Compared as logarithms, a shadow of half the light
+    differs from it less than ink does.
     """
     differences = []
     # Twice, as one reduction keeps bright lines and the other dark ones.
     for extremes in (reduce(grey, 48)[0], 255 - reduce(255 - grey, 48)[0]):
-        light = np.log(np.float32(extremes) + 16)
-        windows = sliding_window_view(np.pad(light, 13, mode="symmetric"), (27, 27))
-        differences.append(light - np.median(windows, axis=(2, 3)))
+        around = Image.fromarray(np.pad(extremes, 13, mode="mean"))
+        paper = np.asarray(around.filter(ImageFilter.MedianFilter(27)))[13:-13, 13:-13]
+        differences.append(np.log(extremes + 16.0) - np.log(paper + 16.0))
     cubes = np.power(differences, 3)
     skewness = cubes.sum() / max(abs(cubes).sum(), 1e-9)  # 1: all is brighter, -1: none
     # In between, a sheet on a desk may outweigh the ink: then both are tried.
@@ -115,114 +106,101 @@ def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
 def find_ink(pixels: np.ndarray) -> np.ndarray:
     """Return how much each pixel stands out from its paper, (H, W) float32 in [0, 1].
 
-    Paper is what remains when all that is narrow is taken away. It follows light and
-    shadow, and ink takes the same share of it in both; in the dark, a share of 100
-    grey levels, where noise would otherwise be as strong as ink.
+    Paper is what remains when all that is bright and narrow has been worn away. It
+    follows light and shadow, and ink takes the same share of it in both; in the dark,
+    a share of 100 grey levels, where noise would otherwise be as strong as ink.
     """
-    pixels = np.float32(pixels)
-    narrow = max(pixels.shape) // 6 * 2 + 1  # odd, so that it has a middle
-    paper = slide(np.max, slide(np.min, pixels, narrow), narrow)
+    image = Image.fromarray(pixels)
+    for wear_or_grow in (ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3)):
+        for _ in range(max(pixels.shape) // 6):  # by a pixel on each side
+            image = image.filter(wear_or_grow)
+    paper = np.float32(image)
     return (pixels - paper) / np.maximum(255 - paper, 100)
 
 
 def label_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 8-connected parts of `mask`, (H, W) int; 0 is outside."""
+    """Number the 8-connected parts of `mask`, (H, W) int32; 0 is outside."""
     labels = np.where(mask, 1 + np.arange(mask.size).reshape(mask.shape), 0)
     while True:
-        spread = np.where(mask, slide(np.max, labels, 3), 0)
+        image = Image.fromarray(np.int32(labels))
+        spread = np.where(mask, image.filter(ImageFilter.MaxFilter(3)), 0)
         spread = np.where(mask, spread.ravel()[spread - 1], 0)  # from afar: log steps
         if np.array_equal(spread, labels):
             return labels
         labels = spread
 
 
-def corners(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first (row, column) of all that is true, and one past the last."""
-    places = np.argwhere(mask)
-    return places.min(axis=0), places.max(axis=0) + 1
-
-
-def without_edge(ink: np.ndarray) -> np.ndarray:
-    """Return `ink` without what reaches the edge, if anything strong is left.
-
-    What reaches the edge is a desk, a finger or a shadow, or a digit cut out tightly.
-    """
-    labels = label_components(ink > max(FAINTEST, 0.3 * ink.max()))
-    edge = np.concatenate([labels[[0, -1]].ravel(), labels[:, [0, -1]].ravel()])
-    inside = np.where(np.isin(labels, edge[edge > 0]), 0, ink)
-    return inside if inside.max() > ink.max() / 2 or ink.max() < 2 * FAINTEST else ink
-
-
 def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     """Return where the digit is, (H, W) bool, and how many other digits there may be.
 
-    The digit is large and dark: all of it has at least this share of the strongest
-    ink. Raises ValueError where no ink is.
+    All of it has at least this share of the strongest ink. Raises ValueError where no
+    ink is.
     """
-    ink = without_edge(ink)
     labels = label_components(ink > max(FAINTEST, share * ink.max()))
-    boxes = {n: corners(labels == n) for n in np.unique(labels[labels > 0])}
-    if not boxes:
+    boxes, scores = {}, {}
+    for n in np.unique(labels[labels > 0]):
+        places = np.argwhere(labels == n)
+        boxes[n] = low, high = places.min(axis=0), places.max(axis=0) + 1
+        length = max(high - low)
+        # The digit is long and dark. A desk or a shadow lies along the edge.
+        at_edge = ((places == 0) | (places == np.array(ink.shape) - 1)).any(axis=1)
+        darkness = ink[labels == n].mean() * max(0.1, 1 - at_edge.sum() / length)
+        if darkness > FAINTEST / 3:
+            scores[n] = length * darkness**4
+    if not scores:
         raise ValueError("no ink")
-    scores = {
-        n: max(high - low) * ink[labels == n].mean() ** 4
-        for n, (low, high) in boxes.items()
-    }
     best = max(scores, key=scores.get)
     low, high = boxes[best]
-    parts, others = [best], 0
-    for n in scores.keys() - {best}:
-        gap = max(*(boxes[n][0] - high), *(low - boxes[n][1]))
-        if gap > 0.2 * max(high - low):
+    parts, others = [], 0
+
+    def distance(n: int) -> int:
+        return max(*(boxes[n][0] - high), *(low - boxes[n][1]))
+
+    for n in sorted(scores, key=distance):  # the digit grows, part by part
+        if distance(n) > 0.2 * max(high - low):
             others += scores[n] > 0.5 * scores[best]
-        elif scores[n] > 0.2 * scores[best]:  # the bar of a 5, and no speck
+        elif scores[n] >= 0.1 * scores[best]:  # the bar of a 5, and no speck
             parts.append(n)
+            low, high = np.minimum(low, boxes[n][0]), np.maximum(high, boxes[n][1])
     return np.isin(labels, parts), others
 
 
 def fit(ink: np.ndarray) -> np.ndarray:
     """Scale to 20 pixels, brightest 255, centre of mass in the middle of 28x28."""
-    (top, left), (bottom, right) = corners(ink > 0)
-    ink = ink[top:bottom, left:right]
-    height, width = (max(1, round(n * 20 / max(ink.shape))) for n in ink.shape)
-    # An area average, or a smooth enlargement of what is smaller.
-    method = Image.Resampling.BOX if max(ink.shape) > 20 else Image.Resampling.BICUBIC
-    small = np.asarray(Image.fromarray(ink).resize((width, height), method))
+    image = Image.fromarray(ink)
+    image = image.crop(image.getbbox())
+    size = [max(1, round(n * 20 / max(image.size))) for n in image.size]
+    small = np.asarray(image.resize(size, Image.Resampling.BICUBIC))
     small = np.uint8(np.clip(small / small.max(), 0, 1) * 255 + 0.5)
     places = np.nonzero(small)
     centre = np.average(places, axis=1, weights=small[places])
-    top, left = np.clip(
-        np.round(14 - centre).astype(int), 0, 28 - np.array(small.shape)
-    )
-    field = np.zeros((28, 28), np.uint8)
-    field[top : top + height, left : left + width] = small
-    return field
+    room = 28 - np.array(small.shape)
+    before = np.int64(np.clip(np.round(14 - centre), 0, room))
+    return np.pad(small, np.stack([before, room - before], axis=1))
 
 
-def cut_out(picture: np.ndarray) -> list[tuple[np.ndarray, int]]:
+def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
     """Find the bright digit in a picture (H, W) uint8 and make it one like MNIST's.
 
-    Returns it with its faint parts and without, each (28, 28) uint8, with how many
-    other digits there may be. Raises ValueError where no ink is.
+    Returns that, (28, 28) uint8, and how many other digits there may be. Raises
+    ValueError where no ink is.
     """
     # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
     small, k = reduce(picture, 128)
     mask, others = find_digit(find_ink(small), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
-    low, high = corners(mask)
+    places = np.argwhere(mask)
+    low, high = places.min(axis=0), places.max(axis=0) + 1
     margin = int(0.3 * max(high - low))
     (top, left), (bottom, right) = k * (low - margin).clip(0), k * (high + margin)
     near = Image.fromarray(reduce(picture[top:bottom, left:right], 128)[0])
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
-    found = []
-    for share in (0.3, 0.5):  # in between may be faint ink or a dark shadow
-        mask, _ = find_digit(ink / max(ink.max(), 1e-9), share)
-        found.append((fit(np.where(mask, ink, 0)), others))
-    return found
+    mask, _ = find_digit(ink / max(ink.max(), 1e-9), 0.35)  # faint parts, too
+    return fit(np.where(mask, ink, 0)), others
 
 
 def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """Turn a picture (H, W) uint8 into one as MNIST's are, or several to choose from.
+    """Turn a picture (H, W) uint8 into one as MNIST's are, or two to choose from.
 
     Each is (28, 28) uint8, with how many other digits there may be. Raises ValueError
     where no ink is.
@@ -232,7 +210,7 @@ def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
     found = []
     for picture in with_bright_ink(grey):
         with contextlib.suppress(ValueError):
-            found += cut_out(picture)
+            found.append(cut_out(picture))
     if not found:
         raise ValueError("nothing to read, there is no ink on the paper")
     return found
@@ -248,22 +226,22 @@ def load_model(path: Path) -> ConvNet:
         if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
             raise ValueError("wrong checksum, which torch.load does not look at")
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        usable = model(torch.zeros(1, 1, 28, 28)).isfinite().all()
+        if not model(torch.zeros(1, 1, 28, 28)).isfinite().all():
+            raise ValueError("weights that are no numbers")
+        return model
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file, run: python train.py") from None
+        fault = "no such file"
     except Exception:  # noqa: BLE001, a broken file may raise anything
-        usable = False
-    if not usable:
-        raise ValueError(f"{path}: no weights of this network, run: python train.py")
-    return model
+        fault = "no weights of this network"
+    raise ValueError(f"{path}: {fault}, run: python train.py")
 
 
 def classify(model: ConvNet, grey: np.ndarray) -> tuple[np.ndarray, int, list[float]]:
     """Classify a picture (H, W) uint8.
 
     Returns what the network saw, (28, 28) uint8; how many other digits there may be;
-    and the probabilities of 0 to 9. Of several ways to see the picture it takes the
-    one of which the network is surest. Raises ValueError where no ink is.
+    and the probabilities of 0 to 9. Of two ways to see the picture it takes the one of
+    which the network is surer. Raises ValueError where no ink is.
     """
     readings = prepare(grey)
     inputs = to_input(torch.tensor(np.array([pixels for pixels, _ in readings])))

@@ -236,8 +236,36 @@ def test_a_sheet_of_paper_on_a_dark_desk_is_not_the_ink(
 def test_a_stroke_that_fades_to_a_third_stays_whole():
     page = np.full((300, 300), 240, np.uint8)
     page[50:250, 140:160] = np.linspace(30, 165, 200)[:, None]
-    (pixels, _), _ = demo.cut_out(255 - page)
+    pixels, _ = demo.cut_out(255 - page)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
+
+
+def test_a_digit_in_pieces_is_put_together():
+    """Each piece is near the one before, but the last is far from the first."""
+    page = np.full((400, 300), 255, np.uint8)
+    page[30:50, 60:160] = 0
+    page[60:160, 150:170] = 0
+    page[175:250, 150:170] = 0
+    page[265:285, 50:160] = 0
+    page[270:275, 280:285] = 0  # a speck
+    expected = 255 - np.uint8(page)
+    expected[270:275, 280:285] = 0
+    pixels, others = demo.cut_out(255 - page)
+    whole = demo.fit(np.float32(expected))
+    assert others == 0 and ((pixels > 128) == (whole > 128)).mean() > 0.96
+
+
+def test_a_digit_at_the_edge_is_not_cut_and_a_desk_there_is_none():
+    page = np.full((300, 300), 255, np.uint8)
+    page[280:, 100:140] = 0  # the foot of a digit, cut off by the edge
+    page[135:280, 100:120] = 0
+    page[100:120, 60:160] = 0  # its bar
+    pixels, _ = demo.cut_out(255 - page)
+    assert np.ptp(np.nonzero(pixels)[0]) == 19
+    page[130:] = 255
+    page[180:] = 0  # only the bar, and a desk
+    pixels, _ = demo.cut_out(255 - page)
+    assert np.ptp(np.nonzero(pixels)[0]) < 5
 
 
 def test_shadow_ruled_lines_and_specks_are_not_the_digit(weights, tmp_path, capsys):
@@ -267,15 +295,6 @@ def test_reduce_keeps_the_brightest_of_each_block():
         for i in range(24)
     ]
     assert k == 3 and np.array_equal(reduced, expected)
-
-
-def test_slide_is_a_plain_loop_over_neighbours():
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)
-    expected = [
-        [pixels[max(0, i - 2) : i + 3, max(0, j - 2) : j + 3].min() for j in range(7)]
-        for i in range(9)
-    ]
-    assert np.array_equal(demo.slide(np.min, pixels, 5), expected)
 
 
 def test_ink_is_what_is_narrow_and_a_smooth_change_of_light_is_none():
