@@ -133,7 +133,7 @@ def label_components(mask: np.ndarray) -> np.ndarray:
 def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     """Return where the digit is, (H, W) bool, and how many other digits there may be.
 
-    All of it has at least this share of the strongest ink. Raises ValueError where no
+    All of it has more than this share of the strongest ink. Raises ValueError where no
     ink is.
     """
     labels = label_components(ink > max(FAINTEST, share * ink.max()))
@@ -153,10 +153,10 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     low, high = boxes[best]
     parts, others = [], 0
 
-    def distance(n: int) -> int:
+    def distance(n: int) -> int:  # of a part from the digit; below 0: they overlap
         return max(*(boxes[n][0] - high), *(low - boxes[n][1]))
 
-    for n in sorted(scores, key=distance):  # the digit grows, part by part
+    for n in sorted(scores, key=distance):  # so the digit grows, part by part
         if distance(n) > 0.2 * max(high - low):
             others += scores[n] > 0.5 * scores[best]
         elif scores[n] >= 0.1 * scores[best]:  # the bar of a 5, and no speck
