@@ -24,7 +24,7 @@ from PIL import Image, ImageFilter, ImageOps
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 from resolve import check_writable, encode_png, replace_file
 
-# Of MNIST's test images, 41 of 49 wrong answers and 2 % of the right ones are below.
+# Of MNIST's test images, 40 of 50 wrong answers and 2 % of the right ones are below.
 UNSURE = 0.75
 # The least that ink takes of the paper's light; below it are grain and creases.
 FAINTEST = 0.15

@@ -115,7 +115,7 @@ def train_one_epoch(
     model.train()
     batches = torch.randperm(len(images)).to(device).split(batch_size)
     for step, batch in enumerate(batches, start=1):
-        # The layers stop learning one after the other, which saves a third of the time and
+        # The layers stop learning one after the other, which saves 30 % of the time and
         # costs no accuracy: the first has learned enough when the rate falls. Then the
         # averages of its batch normalisation stay as they are, too: train(False).
         progress = scheduler.last_epoch / scheduler.total_steps
