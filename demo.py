@@ -119,7 +119,7 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
 
 
 def label_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 8-connected parts of `mask`, (H, W) int32; 0 is outside."""
+    """Number the 8-connected parts of `mask`, (H, W) int; 0 is outside."""
     labels = np.where(mask, 1 + np.arange(mask.size).reshape(mask.shape), 0)
     while True:
         image = Image.fromarray(np.int32(labels))
@@ -128,6 +128,12 @@ def label_components(mask: np.ndarray) -> np.ndarray:
         if np.array_equal(spread, labels):
             return labels
         labels = spread
+
+
+def corners(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first (row, column) of all that is true, and one past the last."""
+    places = np.argwhere(mask)
+    return places.min(axis=0), places.max(axis=0) + 1
 
 
 def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
@@ -139,12 +145,12 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     labels = label_components(ink > max(FAINTEST, share * ink.max()))
     boxes, scores = {}, {}
     for n in np.unique(labels[labels > 0]):
-        places = np.argwhere(labels == n)
-        boxes[n] = low, high = places.min(axis=0), places.max(axis=0) + 1
+        part = labels == n
+        boxes[n] = low, high = corners(part)
         length = max(high - low)
         # The digit is long and dark. A desk or a shadow lies along the edge.
-        at_edge = ((places == 0) | (places == np.array(ink.shape) - 1)).any(axis=1)
-        darkness = ink[labels == n].mean() * max(0.1, 1 - at_edge.sum() / length)
+        at_edge = part.sum() - part[1:-1, 1:-1].sum()
+        darkness = ink[part].mean() * max(0.1, 1 - at_edge / length)
         if darkness > FAINTEST / 3:
             scores[n] = length * darkness**4
     if not scores:
@@ -189,8 +195,7 @@ def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
     small, k = reduce(picture, 128)
     mask, others = find_digit(find_ink(small), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
-    places = np.argwhere(mask)
-    low, high = places.min(axis=0), places.max(axis=0) + 1
+    low, high = corners(mask)
     margin = int(0.3 * max(high - low))
     (top, left), (bottom, right) = k * (low - margin).clip(0), k * (high + margin)
     near = Image.fromarray(reduce(picture[top:bottom, left:right], 128)[0])
