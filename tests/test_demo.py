@@ -78,14 +78,14 @@ def test_the_output_is_what_the_readme_promises(weights, tmp_path):
 def test_mnist_pictures_reach_the_network_unchanged(test_set):
     """So demo's answers on all test pictures have the accuracy that train.py prints."""
     for image in test_set[0]:
-        [(pixels, others)] = demo.prepare(image)
+        pixels, others = demo.prepare(image)
         assert pixels is image and others == 0
 
 
 def test_a_picture_of_resolve_gives_the_tensor_that_training_used(test_set, tmp_path):
     for i in (0, 12, 9999):
         Image.fromarray(test_set[0][i]).save(tmp_path / "x.png")
-        [(pixels, _)] = demo.prepare(demo.read_grey(tmp_path / "x.png"))
+        pixels, _ = demo.prepare(demo.read_grey(tmp_path / "x.png"))
         expected = to_input(torch.tensor(test_set[0][i][None]))
         assert torch.equal(to_input(torch.tensor(pixels[None])), expected)
 
@@ -104,9 +104,9 @@ def test_prepared_pictures_keep_mnists_rules(test_set):
             (140, 140), Image.Resampling.BICUBIC
         )
         page = np.pad(np.asarray(large), ((10, 90), (60, 20)), constant_values=255)
-        for pixels, others in demo.prepare(page):
-            assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
-            assert demo.is_like_mnist(pixels)
+        pixels, others = demo.prepare(page)
+        assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
+        assert demo.is_like_mnist(pixels)
 
 
 def test_enlarged_test_pictures_are_read_as_the_originals(weights, test_set):
@@ -236,7 +236,7 @@ def test_a_sheet_of_paper_on_a_dark_desk_is_not_the_ink(
 def test_a_stroke_that_fades_to_a_third_stays_whole():
     page = np.full((300, 300), 240, np.uint8)
     page[50:250, 140:160] = np.linspace(30, 165, 200)[:, None]
-    pixels, _ = demo.cut_out(255 - page)
+    pixels, _ = demo.prepare(page)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
 
 
@@ -249,7 +249,7 @@ def test_a_digit_in_pieces_is_put_together():
     page[265:285, 50:160] = 0
     whole = demo.fit(np.float32(255 - page))
     page[270:275, 280:285] = 0  # a speck
-    pixels, others = demo.cut_out(255 - page)
+    pixels, others = demo.prepare(page)
     assert others == 0 and ((pixels > 128) == (whole > 128)).mean() > 0.96
 
 
@@ -258,11 +258,11 @@ def test_a_digit_at_the_edge_is_not_cut_and_a_desk_there_is_none():
     page[280:, 100:140] = 0  # the foot of a digit, cut off by the edge
     page[135:280, 100:120] = 0
     page[100:120, 60:160] = 0  # its bar
-    pixels, _ = demo.cut_out(255 - page)
+    pixels, _ = demo.prepare(page)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
     page[130:] = 255
     page[180:] = 0  # only the bar, and a desk
-    pixels, _ = demo.cut_out(255 - page)
+    pixels, _ = demo.prepare(page)
     assert np.ptp(np.nonzero(pixels)[0]) < 5
 
 
@@ -283,6 +283,21 @@ def test_a_line_of_one_pixel_in_12_megapixels_does_not_fade(weights, tmp_path, c
     lines = [(1000, 700), (2200, 700), (1500, 2300)]
     ImageDraw.Draw(page).line(lines, 30, 1)
     assert answer(page, weights, tmp_path, capsys) == "7"
+
+
+@pytest.mark.parametrize("shadow", [0.5, 1])
+@pytest.mark.parametrize("side", [60, 150, 300])
+@pytest.mark.parametrize("ink, paper", [(20, 230), (150, 230), (20, 90)])
+def test_ink_is_what_is_rare_whether_dark_or_bright(ink, paper, side, shadow):
+    """On one half of the page there is only half the light."""
+    page = np.full((400, 320), paper, np.uint8)
+    page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, ink, paper)
+    page[:, 160:] = page[:, 160:] * shadow
+    assert np.array_equal(demo.with_bright_ink(page), 255 - page)
+    page = np.full((400, 320), ink, np.uint8)
+    page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, paper, ink)
+    page[:, 160:] = page[:, 160:] * shadow
+    assert demo.with_bright_ink(page) is page
 
 
 def test_reduce_keeps_the_brightest_of_each_block():
