@@ -4,12 +4,13 @@
 
 Draws the 28x28 pixels that the network saw, prints the three likeliest digits and,
 as its last line, the digit alone. A picture like MNIST's is taken as it is; any other
-goes through MNIST's own preparation: what is ink, and not paper? which of it is the
-digit? -> 20x20 pixels -> brightest one 255 -> centre of mass in the middle of 28x28
+is made like them: what is ink, and not paper? which of it is the digit? -> 20x20
+pixels -> brightest one 255 -> centre of mass in the middle of 28x28
 (Y. LeCun, The MNIST database; C. Yadav and L. Bottou, arXiv 1905.10498).
 """
 
 import argparse
+import contextlib
 import io
 import sys
 import warnings
@@ -25,7 +26,7 @@ from resolve import check_writable, encode_png, replace_file
 
 # Of MNIST's test images, 40 of 50 wrong answers and 2 % of the right ones are below.
 UNSURE = 0.75
-# The least that ink takes of the paper's light; below it are grain and creases.
+# The least share of the paper's light that is ink; below it are grain and creases.
 FAINTEST = 0.15
 
 
@@ -54,21 +55,25 @@ def to_grey(picture: Image.Image) -> np.ndarray:
         return np.uint8((levels - levels.min()) * (255 / max(np.ptp(levels), 1e-9)))
     if not picture.has_transparency_data:
         return np.asarray(picture.convert("RGB").convert("L"))
-    # Lay what is transparent on the ground on which the rest can be seen.
     grey, alpha = picture.convert("RGBA").convert("LA").split()
-    visible = np.average(grey, weights=np.asarray(alpha) + 1e-9)
-    ground = Image.new("L", grey.size, 255 if visible < 128 else 0)
-    return np.asarray(Image.composite(grey, ground, alpha))
+    solid = np.asarray(grey)[np.asarray(alpha) == 255]
+    if solid.size and np.ptp(solid) > 127:  # a sheet with ink on it: more of that sheet
+        ground = int(np.median(solid))
+    else:  # ink alone: a ground on which it can be seen
+        visible = np.average(grey, weights=np.asarray(alpha) + 1e-9)
+        ground = 255 if visible < 128 else 0
+    return np.asarray(Image.composite(grey, Image.new("L", grey.size, ground), alpha))
 
 
 def is_like_mnist(grey: np.ndarray) -> bool:
     """Tell whether a picture is as MNIST's are: 28x28, on black, fitted, centred."""
     if grey.shape != (28, 28) or not grey.any():
         return False
-    rows, columns = np.nonzero(grey)
-    longest = 1 + max(np.ptp(rows), np.ptp(columns))
-    centre = np.average([rows, columns], axis=1, weights=grey[rows, columns])
-    return longest in (19, 20) and bool((abs(centre - 14) < 0.6).all())
+    places = np.nonzero(grey)
+    longest = 1 + np.ptp(places, axis=1).max()
+    centre = np.average(places, axis=1, weights=grey[places])
+    # Within these limits are all of MNIST's 70,000.
+    return longest in (19, 20) and bool(abs(centre - 14).max() < 0.6)
 
 
 def reduce(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
@@ -83,8 +88,8 @@ def reduce(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
     return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3)), k
 
 
-def with_bright_ink(grey: np.ndarray) -> np.ndarray:
-    """Return a picture (H, W) uint8 with its ink brighter than its paper.
+def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
+    """Return the picture with its ink brighter than its paper; both if it is unclear.
 
     Paper is what most of the surroundings are like, their median. Little differs from
     it strongly, and that is ink: third powers let the strong differences win, and keep
@@ -94,15 +99,19 @@ def with_bright_ink(grey: np.ndarray) -> np.ndarray:
     padded = Image.fromarray(np.pad(small, 9, mode="mean"))  # more of the same paper
     paper = padded.filter(ImageFilter.MedianFilter(19))
     levels, paper_levels = (np.log(np.asarray(p) + 16.0) for p in (padded, paper))
-    return grey if np.sum((levels - paper_levels) ** 3) > 0 else 255 - grey
+    cubes = (levels - paper_levels) ** 3
+    skewness = cubes.sum() / max(abs(cubes).sum(), 1e-9)  # 1: all is brighter, -1: none
+    # In between, a sheet on a desk may outweigh the ink: then both are tried.
+    return [p for p, s in [(grey, skewness), (255 - grey, -skewness)] if s > -0.6]
 
 
 def find_ink(pixels: np.ndarray) -> np.ndarray:
     """Return how much each pixel stands out from its paper, (H, W) float32 in [0, 1].
 
-    Paper is what remains when all that is bright and narrow has been worn away. It
-    follows light and shadow, and ink takes the same share of it in both; in the dark,
-    a share of 100 grey levels, where noise would otherwise be as strong as ink.
+    Paper is what remains when all that is bright and narrow, below a third of the
+    picture, has been worn away. It follows light and shadow, and ink takes the same
+    share of its light in both: 255 - paper, as dark ink is made bright before. In the
+    dark, a share of 100 grey levels, as noise would otherwise be as strong as ink.
     """
     image = Image.fromarray(pixels)
     times = max(pixels.shape) // 6  # each by a pixel on all sides
@@ -118,7 +127,7 @@ def label_components(mask: np.ndarray) -> np.ndarray:
     labels = np.where(mask, 1 + np.arange(mask.size).reshape(mask.shape), 0)
     while True:
         image = Image.fromarray(np.int32(labels))
-        spread = np.where(mask, image.filter(ImageFilter.MaxFilter(3)), 0)
+        spread = np.asarray(image.filter(ImageFilter.MaxFilter(3)))
         spread = np.where(mask, spread.ravel()[spread - 1], 0)  # from afar: log steps
         if np.array_equal(spread, labels):
             return labels
@@ -143,7 +152,7 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
         if darkness > FAINTEST / 3:
             scores[n] = length * darkness**4
     if not scores:
-        raise ValueError("nothing to read, there is no ink on the paper")
+        raise ValueError("no ink")
     best = max(scores, key=scores.get)
     low, high = boxes[best]
     parts, others = [], 0
@@ -151,7 +160,7 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     def distance(n: int) -> int:  # of a part from the digit; below 0: they overlap
         return max(*(boxes[n][0] - high), *(low - boxes[n][1]))
 
-    for n in sorted(scores, key=distance):  # so the digit grows, part by part
+    for n in sorted(scores, key=distance):  # the nearest first, and the digit grows
         if distance(n) > 0.2 * max(high - low):
             others += scores[n] > 0.5 * scores[best]
         elif scores[n] >= 0.1 * scores[best]:  # the bar of a 5, and no speck
@@ -174,16 +183,13 @@ def fit(ink: np.ndarray) -> np.ndarray:
     return np.pad(small, np.stack([before, room - before], axis=1))
 
 
-def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
-    """Turn a picture (H, W) uint8 into one as MNIST's are.
+def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
+    """Find the bright digit in a picture (H, W) uint8 and make it one like MNIST's.
 
     Returns that, (28, 28) uint8, and how many other digits there may be. Raises
     ValueError where no ink is.
     """
-    if is_like_mnist(grey):
-        return grey, 0
-    picture = with_bright_ink(grey)
-    # A ruled line or a shadow is fainter than 60 % of the ink, and so is not found.
+    # A ruled line or a shadow is mostly fainter than 60 % of the ink: it is not found.
     small, k = reduce(picture, 128)
     mask, others = find_digit(find_ink(small), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
@@ -194,6 +200,23 @@ def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
     mask, _ = find_digit(ink / max(ink.max(), 1e-9), 0.35)  # faint parts, too
     return fit(np.where(mask, ink, 0)), others
+
+
+def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
+    """Turn a picture (H, W) uint8 into one as MNIST's are, or two to choose from.
+
+    Each is (28, 28) uint8, with how many other digits there may be. Raises ValueError
+    where no ink is.
+    """
+    if is_like_mnist(grey):
+        return [(grey, 0)]
+    found = []
+    for picture in with_bright_ink(grey):
+        with contextlib.suppress(ValueError):
+            found.append(cut_out(picture))
+    if not found:
+        raise ValueError("nothing to read, no ink stands out from the paper")
+    return found
 
 
 def load_model(path: Path) -> ConvNet:
@@ -220,13 +243,15 @@ def classify(model: ConvNet, grey: np.ndarray) -> tuple[np.ndarray, int, list[fl
     """Classify a picture (H, W) uint8.
 
     Returns what the network saw, (28, 28) uint8; how many other digits there may be;
-    and the probabilities of 0 to 9. Raises ValueError where no ink is.
+    and the probabilities of 0 to 9. Of two ways to see the picture it takes the one of
+    which the network is surer. Raises ValueError where no ink is.
     """
-    pixels, others = prepare(grey)
-    inputs = to_input(torch.tensor(pixels[None]))
+    readings = prepare(grey)
+    inputs = to_input(torch.tensor(np.array([pixels for pixels, _ in readings])))
     with torch.inference_mode():
-        logits = model(inputs.to(model.fc.weight.device))
-    return pixels, others, logits.softmax(1)[0].tolist()
+        probabilities = model(inputs.to(model.fc.weight.device)).softmax(1)
+    best = probabilities.amax(1).argmax().item()
+    return *readings[best], probabilities[best].tolist()
 
 
 def draw(pixels: np.ndarray) -> str:
@@ -246,7 +271,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--save-input", type=Path, help="PNG file for the 28x28 pixels")
     args = parser.parse_args(argv)
-    if args.save_input in (args.image, args.model):
+    inputs = (args.image.resolve(), args.model.resolve())
+    if args.save_input and args.save_input.resolve() in inputs:
         parser.error(f"--save-input would overwrite {args.save_input}")
     warnings.simplefilter("ignore")  # of Pillow and torch, about odd files
     try:

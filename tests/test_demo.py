@@ -78,14 +78,14 @@ def test_the_output_is_what_the_readme_promises(weights, tmp_path):
 def test_mnist_pictures_reach_the_network_unchanged(test_set):
     """So demo's answers on all test pictures have the accuracy that train.py prints."""
     for image in test_set[0]:
-        pixels, others = demo.prepare(image)
+        [(pixels, others)] = demo.prepare(image)
         assert pixels is image and others == 0
 
 
 def test_a_picture_of_resolve_gives_the_tensor_that_training_used(test_set, tmp_path):
     for i in (0, 12, 9999):
         Image.fromarray(test_set[0][i]).save(tmp_path / "x.png")
-        pixels, _ = demo.prepare(demo.read_grey(tmp_path / "x.png"))
+        [(pixels, _)] = demo.prepare(demo.read_grey(tmp_path / "x.png"))
         expected = to_input(torch.tensor(test_set[0][i][None]))
         assert torch.equal(to_input(torch.tensor(pixels[None])), expected)
 
@@ -104,9 +104,9 @@ def test_prepared_pictures_keep_mnists_rules(test_set):
             (140, 140), Image.Resampling.BICUBIC
         )
         page = np.pad(np.asarray(large), ((10, 90), (60, 20)), constant_values=255)
-        pixels, others = demo.prepare(page)
-        assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
-        assert demo.is_like_mnist(pixels)
+        for pixels, others in demo.prepare(page):
+            assert pixels.dtype == np.uint8 and pixels.max() == 255 and others == 0
+            assert demo.is_like_mnist(pixels)
 
 
 def test_enlarged_test_pictures_are_read_as_the_originals(weights, test_set):
@@ -176,6 +176,20 @@ def test_a_transparent_colour_of_a_palette_is_paper(weights, tmp_path, capsys):
     assert answer(picture, weights, tmp_path, capsys, transparency=0) == "7"
 
 
+@pytest.mark.parametrize("margin", [40, 90])
+@pytest.mark.parametrize("digit", [1, 4, 7])
+def test_a_sheet_with_transparent_margins_is_no_ink(
+    digit, margin, weights, tmp_path, capsys
+):
+    picture = draw_digit(digit).convert("RGBA")
+    sheet = Image.new("L", (300 + 2 * margin, 300 + 2 * margin))
+    sheet.paste(255, (margin, margin, 300 + margin, 300 + margin))
+    whole = Image.new("RGBA", sheet.size)
+    whole.paste(picture, (margin, margin))
+    whole.putalpha(sheet)
+    assert answer(whole, weights, tmp_path, capsys) == str(digit)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_turned_photograph_is_turned_back(orientation, weights, tmp_path, capsys):
     """Stored the other way round, with the note in EXIF that says so."""
@@ -236,7 +250,7 @@ def test_a_sheet_of_paper_on_a_dark_desk_is_not_the_ink(
 def test_a_stroke_that_fades_to_a_third_stays_whole():
     page = np.full((300, 300), 240, np.uint8)
     page[50:250, 140:160] = np.linspace(30, 165, 200)[:, None]
-    pixels, _ = demo.prepare(page)
+    pixels, _ = demo.cut_out(255 - page)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
 
 
@@ -249,7 +263,7 @@ def test_a_digit_in_pieces_is_put_together():
     page[265:285, 50:160] = 0
     whole = demo.fit(np.float32(255 - page))
     page[270:275, 280:285] = 0  # a speck
-    pixels, others = demo.prepare(page)
+    pixels, others = demo.cut_out(255 - page)
     assert others == 0 and ((pixels > 128) == (whole > 128)).mean() > 0.96
 
 
@@ -258,11 +272,11 @@ def test_a_digit_at_the_edge_is_not_cut_and_a_desk_there_is_none():
     page[280:, 100:140] = 0  # the foot of a digit, cut off by the edge
     page[135:280, 100:120] = 0
     page[100:120, 60:160] = 0  # its bar
-    pixels, _ = demo.prepare(page)
+    pixels, _ = demo.cut_out(255 - page)
     assert np.ptp(np.nonzero(pixels)[0]) == 19
     page[130:] = 255
     page[180:] = 0  # only the bar, and a desk
-    pixels, _ = demo.prepare(page)
+    pixels, _ = demo.cut_out(255 - page)
     assert np.ptp(np.nonzero(pixels)[0]) < 5
 
 
@@ -293,11 +307,12 @@ def test_ink_is_what_is_rare_whether_dark_or_bright(ink, paper, side, shadow):
     page = np.full((400, 320), paper, np.uint8)
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, ink, paper)
     page[:, 160:] = page[:, 160:] * shadow
-    assert np.array_equal(demo.with_bright_ink(page), 255 - page)
+    [picture, *_] = demo.with_bright_ink(page)[::-1]
+    assert np.array_equal(picture, 255 - page)
     page = np.full((400, 320), ink, np.uint8)
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, paper, ink)
     page[:, 160:] = page[:, 160:] * shadow
-    assert demo.with_bright_ink(page) is page
+    assert demo.with_bright_ink(page)[0] is page
 
 
 def test_reduce_keeps_the_brightest_of_each_block():
@@ -352,10 +367,11 @@ def test_save_input_never_overwrites_what_was_given(kept, weights, tmp_path):
     draw_digit(4).save(tmp_path / "four.png")
     (tmp_path / "w.ckpt").write_bytes(weights.read_bytes())
     before = (tmp_path / kept).read_bytes()
-    arguments = ["four.png", "--model", "w.ckpt", "--save-input", kept]
-    result = run("demo.py", *arguments, cwd=tmp_path)
-    assert_one_sentence(result, kept)
-    assert (tmp_path / kept).read_bytes() == before
+    for path in (kept, tmp_path / kept):
+        arguments = ["four.png", "--model", "w.ckpt", "--save-input", path]
+        result = run("demo.py", *arguments, cwd=tmp_path)
+        assert_one_sentence(result, kept)
+        assert (tmp_path / kept).read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["white", "black", "noise", "gradient", "clear"])
