@@ -12,6 +12,7 @@ pixels -> brightest one 255 -> centre of mass in the middle of 28x28
 import argparse
 import contextlib
 import io
+import os
 import sys
 import warnings
 import zipfile
@@ -271,8 +272,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--save-input", type=Path, help="PNG file for the 28x28 pixels")
     args = parser.parse_args(argv)
-    inputs = (args.image.resolve(), args.model.resolve())
-    if args.save_input and args.save_input.resolve() in inputs:
+    inputs = (os.path.realpath(args.image), os.path.realpath(args.model))
+    if args.save_input and os.path.realpath(args.save_input) in inputs:
         parser.error(f"--save-input would overwrite {args.save_input}")
     warnings.simplefilter("ignore")  # of Pillow and torch, about odd files
     try:

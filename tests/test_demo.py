@@ -307,8 +307,9 @@ def test_ink_is_what_is_rare_whether_dark_or_bright(ink, paper, side, shadow):
     page = np.full((400, 320), paper, np.uint8)
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, ink, paper)
     page[:, 160:] = page[:, 160:] * shadow
-    [picture, *_] = demo.with_bright_ink(page)[::-1]
-    assert np.array_equal(picture, 255 - page)
+    pictures = demo.with_bright_ink(page)
+    assert np.array_equal(pictures[-1], 255 - page)
+    assert len(pictures) == 1 or shadow < 1  # two are for unclear pictures only
     page = np.full((400, 320), ink, np.uint8)
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, paper, ink)
     page[:, 160:] = page[:, 160:] * shadow
@@ -471,8 +472,9 @@ def test_damaged_pictures_never_give_a_traceback(tmp_path_factory, data, at, kin
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("image", ["nowhere.png", "."])
+@pytest.mark.parametrize("image", ["nowhere.png", ".", "loop"])
 def test_a_picture_that_is_not_there_ends_in_a_sentence(image, weights, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
     result = run("demo.py", image, "--model", weights, cwd=tmp_path)
     assert_one_sentence(result, image)
 
