@@ -172,8 +172,8 @@ def encode_files(
 
 def part_of(path: Path) -> Path:
     """Return the name under which `path` is written until it is complete."""
-    path = path.resolve()  # so that a link remains, and what it points to is replaced
-    return path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Of what a link points to, so that the link remains.
+    return Path(f"{os.path.realpath(path)}.{os.getpid()}.part")
 
 
 def check_writable(path: Path) -> None:
@@ -191,7 +191,7 @@ def replace_file(path: Path, data: bytes) -> None:
     part = part_of(path)
     try:
         part.write_bytes(data)
-        os.replace(part, path.resolve())
+        os.replace(part, os.path.realpath(path))
     finally:
         part.unlink(missing_ok=True)
 

@@ -352,3 +352,14 @@ def test_garbage_never_gives_a_traceback_or_a_file(garbage, at, start, tmp_path)
     with pytest.raises(SystemExit):
         resolve.main([str(path), "--output", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_written_behind_a_link_and_over_links_in_a_circle(tmp_path):
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "circle").symlink_to("circle")
+    for name in ("link", "circle"):
+        resolve.check_writable(tmp_path / name)
+        resolve.replace_file(tmp_path / name, b"all")
+        assert (tmp_path / name).read_bytes() == b"all"
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["circle", "file", "link"]
