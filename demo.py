@@ -4,14 +4,15 @@
 
 Draws the 28x28 pixels that the network saw, prints the three likeliest digits and,
 as its last line, the digit alone. A picture like MNIST's is taken as it is; any other
-is made like them: what is ink, and not paper? which of it is the digit? -> 20x20
-pixels -> brightest one 255 -> centre of mass in the middle of 28x28
-(Y. LeCun, The MNIST database; C. Yadav and L. Bottou, arXiv 1905.10498).
+is made like them: cut a desk away -> make the ink bright -> what stands out from the
+paper? -> which of it is the digit? -> 20x20 pixels, brightest one 255 -> centre of
+mass in the middle of 28x28 (Y. LeCun, The MNIST database; C. Yadav and L. Bottou,
+arXiv 1905.10498). The numbers were tuned on tests/photos.py, with training images.
 """
 
 import argparse
-import contextlib
 import io
+import math
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageFilter, ImageOps
+from torch.nn import functional as F
 
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 from resolve import check_writable, encode_png, replace_file
@@ -55,15 +57,12 @@ def to_grey(picture: Image.Image) -> np.ndarray:
         levels = np.nan_to_num(np.asarray(picture, np.float64), posinf=0, neginf=0)
         return np.uint8((levels - levels.min()) * (255 / max(np.ptp(levels), 1e-9)))
     if not picture.has_transparency_data:
-        return np.asarray(picture.convert("RGB").convert("L"))
+        return np.asarray(picture.convert("L"))
     grey, alpha = picture.convert("RGBA").convert("LA").split()
-    solid = np.asarray(grey)[np.asarray(alpha) == 255]
-    if solid.size and np.ptp(solid) > 127:  # a sheet with ink on it: more of that sheet
-        ground = int(np.median(solid))
-    else:  # ink alone: a ground on which it can be seen
-        visible = np.average(grey, weights=np.asarray(alpha) + 1e-9)
-        ground = 255 if visible < 128 else 0
-    return np.asarray(Image.composite(grey, Image.new("L", grey.size, ground), alpha))
+    # Lay what is transparent on the ground on which the rest can be seen.
+    visible = np.average(grey, weights=np.asarray(alpha) + 1e-9)
+    ground = Image.new("L", grey.size, 255 if visible < 128 else 0)
+    return np.asarray(Image.composite(grey, ground, alpha))
 
 
 def is_like_mnist(grey: np.ndarray) -> bool:
@@ -77,97 +76,128 @@ def is_like_mnist(grey: np.ndarray) -> bool:
     return longest in (19, 20) and bool(abs(centre - 14).max() < 0.6)
 
 
-def reduce(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
-    """Make a picture (H, W) at most `longest` pixels high and wide.
+def dilate(pixels: np.ndarray, reach: int) -> np.ndarray:
+    """Give each pixel the largest value within `reach` pixels; (H, W) float32."""
+    values = torch.tensor(pixels, dtype=torch.float32)[None]
+    for kernel in [(2 * reach + 1, 1), (1, 2 * reach + 1)]:  # its column, then its row
+        values = F.max_pool2d(values, kernel, 1, [n // 2 for n in kernel])
+    return values[0].numpy()
 
-    Of each k x k pixels the brightest remains, so that thin lines do not fade. Returns
-    the picture and k.
+
+def label_components(mask: np.ndarray) -> np.ndarray:
+    """Number the 8-connected parts of `mask`, (H, W) int; 0 is outside."""
+    labels = np.arange(1, mask.size + 1).reshape(mask.shape) * mask
+    while True:
+        spread = np.int64(dilate(labels, 1))
+        # Label n began at pixel n - 1. What is there by now comes at once, from afar.
+        spread = spread.take(spread - 1) * mask
+        if np.array_equal(spread, labels):
+            return labels
+        labels = spread
+
+
+def corners(mask: np.ndarray) -> np.ndarray:
+    """Return the box of all that is True: [[left, top], [right, bottom]], (2, 2)."""
+    return np.reshape(Image.fromarray(mask).getbbox(), (2, 2))
+
+
+def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
+    """Cut away the desk around a sheet of paper, if the picture (H, W) uint8 shows one.
+
+    A sheet is twice as bright as the desk and fills its box; a digit is all strokes.
     """
-    k = -(-max(pixels.shape) // longest)  # rounded up
-    padded = np.pad(pixels, [(0, -n % k) for n in pixels.shape], mode="edge")
-    height, width = padded.shape
-    return padded.reshape(height // k, k, width // k, k).max(axis=(1, 3)), k
+    k = math.ceil(max(grey.shape) / 64)
+    small = np.asarray(Image.fromarray(grey).reduce(k))
+    bright = small >= small.max() / 2
+    labels = label_components(bright)
+    sheet = labels == np.bincount(labels[bright]).argmax()  # the largest part
+    low, high = corners(sheet)
+    width, height = high - low
+    fills = sheet.sum() > 0.7 * width * height and 0.5 < width / height < 2
+    sides = (low > 0).sum() + (high < small.shape[::-1]).sum()  # on which the desk is
+    if not fills or sides < 2 or sheet.sum() < 0.9 * bright.sum():
+        return grey  # a digit, a shadow, or the hole of a 0
+    (left, top), (right, bottom) = k * low, k * high
+    return grey[top:bottom, left:right]
 
 
-def with_bright_ink(grey: np.ndarray) -> list[np.ndarray]:
-    """Return the picture with its ink brighter than its paper; both if it is unclear.
+def with_bright_ink(grey: np.ndarray) -> np.ndarray:
+    """Return the picture (H, W) uint8 with its ink brighter than its paper.
 
     Paper is what most of the surroundings are like, their median. Little differs from
     it strongly, and that is ink: third powers let the strong differences win, and keep
     their sign. As logarithms, a shadow of half the light differs less than ink does.
     """
-    small = Image.fromarray(grey).resize((48, 48), Image.Resampling.BOX)
-    padded = Image.fromarray(np.pad(small, 9, mode="mean"))  # more of the same paper
-    paper = padded.filter(ImageFilter.MedianFilter(19))
-    levels, paper_levels = (np.log(np.asarray(p) + 16.0) for p in (padded, paper))
-    cubes = (levels - paper_levels) ** 3
-    skewness = cubes.sum() / max(abs(cubes).sum(), 1e-9)  # 1: all is brighter, -1: none
-    # In between, a sheet on a desk may outweigh the ink: then both are tried.
-    return [p for p, s in [(grey, skewness), (255 - grey, -skewness)] if s > -0.6]
+    small = np.asarray(Image.fromarray(grey).resize((48, 48), Image.Resampling.BOX))
+    # Beyond its edges the picture fades: a desk there, or ink, does not go on for ever.
+    faded = np.pad(small, 24, mode="linear_ramp", end_values=round(small.mean()))
+    paper = Image.fromarray(faded).filter(ImageFilter.MedianFilter(19))
+    paper = np.asarray(paper)[24:-24, 24:-24]
+    difference = np.log(small + 16.0) - np.log(paper + 16.0)  # 16: less noise in black
+    return grey if (difference**3).sum() > 0 else 255 - grey
+
+
+def reduce(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
+    """Make a picture (H, W) uint8 at most `longest` pixels high and wide.
+
+    Of each k x k pixels the brightest remains, so that thin lines do not fade. Returns
+    the picture and k.
+    """
+    k = math.ceil(max(pixels.shape) / longest)
+    return F.max_pool2d(torch.tensor(pixels)[None], k, ceil_mode=True)[0].numpy(), k
 
 
 def find_ink(pixels: np.ndarray) -> np.ndarray:
     """Return how much each pixel stands out from its paper, (H, W) float32 in [0, 1].
 
     Paper is what remains when all that is bright and narrow, below a third of the
-    picture, has been worn away. It follows light and shadow, and ink takes the same
-    share of its light in both: 255 - paper, as dark ink is made bright before. In the
-    dark, a share of 100 grey levels, as noise would otherwise be as strong as ink.
+    picture, has been worn away and the rest has grown again. It follows light and
+    shadow, and ink takes the same share of its light in both. That is 255 - paper, as
+    dark ink was made bright, but at least 100: noise in the dark is not strong ink.
     """
-    image = Image.fromarray(pixels)
-    times = max(pixels.shape) // 6  # each by a pixel on all sides
-    wear, grow = ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3)
-    for step in [wear] * times + [grow] * times:
-        image = image.filter(step)
-    paper = np.float32(image)
+    reach = max(pixels.shape) // 6
+    worn = -dilate(-np.float32(pixels), reach)
+    paper = dilate(worn, reach)
     return (pixels - paper) / np.maximum(255 - paper, 100)
 
 
-def label_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 8-connected parts of `mask`, (H, W) int; 0 is outside."""
-    labels = np.where(mask, 1 + np.arange(mask.size).reshape(mask.shape), 0)
-    while True:
-        image = Image.fromarray(np.int32(labels))
-        spread = np.asarray(image.filter(ImageFilter.MaxFilter(3)))
-        spread = np.where(mask, spread.ravel()[spread - 1], 0)  # from afar: log steps
-        if np.array_equal(spread, labels):
-            return labels
-        labels = spread
+def score_part(part: np.ndarray, ink: np.ndarray) -> float:
+    """Return how much a part of the picture, (H, W) bool, is like a digit; 0: not at all.
+
+    A digit is long and strong. A desk or a shadow lies along the edge.
+    """
+    length = np.ptp(corners(part), axis=0).max()
+    at_edge = part.sum() - part[1:-1, 1:-1].sum()
+    strength = ink[part].mean() * max(0.1, 1 - at_edge / length)
+    return length * strength**4 if strength > FAINTEST / 3 else 0.0
 
 
 def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     """Return where the digit is, (H, W) bool, and how many other digits there may be.
 
-    All of it has more than this share of the strongest ink. Raises ValueError where no
-    ink is.
+    Only pixels with more than `share` of the strongest ink count. Raises ValueError
+    where no ink is.
     """
     labels = label_components(ink > max(FAINTEST, share * ink.max()))
-    boxes, scores = {}, {}
-    for n in np.unique(labels[labels > 0]):
-        part = labels == n
-        boxes[n] = low, high = np.reshape(Image.fromarray(part).getbbox(), (2, 2))
-        length = max(high - low)
-        # The digit is long and dark. A desk or a shadow lies along the edge.
-        at_edge = part.sum() - part[1:-1, 1:-1].sum()
-        darkness = ink[part].mean() * max(0.1, 1 - at_edge / length)
-        if darkness > FAINTEST / 3:
-            scores[n] = length * darkness**4
-    if not scores:
-        raise ValueError("no ink")
-    best = max(scores, key=scores.get)
-    low, high = boxes[best]
-    parts, others = [], 0
-
-    def distance(n: int) -> int:  # of a part from the digit; below 0: they overlap
-        return max(*(boxes[n][0] - high), *(low - boxes[n][1]))
-
-    for n in sorted(scores, key=distance):  # the nearest first, and the digit grows
-        if distance(n) > 0.2 * max(high - low):
-            others += scores[n] > 0.5 * scores[best]
-        elif scores[n] >= 0.1 * scores[best]:  # the bar of a 5, and no speck
-            parts.append(n)
-            low, high = np.minimum(low, boxes[n][0]), np.maximum(high, boxes[n][1])
-    return np.isin(labels, parts), others
+    parts = [labels == n for n in np.unique(labels)[1:]]
+    scores = np.array([score_part(part, ink) for part in parts])
+    if not scores.any():
+        raise ValueError("nothing to read, no ink stands out from the paper")
+    low, high = np.array([corners(part) for part in parts]).transpose(1, 0, 2)
+    # What has something large in its box is a frame or a table. [i, j]: has i j within?
+    size = high - low
+    within = (low[:, None] < low).all(axis=2) & (high < high[:, None]).all(axis=2)
+    large = size.max(axis=1) * (scores > 0) > 0.35 * size.min(axis=1)[:, None]
+    scores[(within & large).any(axis=1)] = 0
+    before, digit = None, scores == scores.max()
+    while not np.array_equal(before, digit):  # it grows by the parts near to it
+        before = digit
+        start, end = low[digit].min(axis=0), high[digit].max(axis=0)
+        gap = np.maximum(low - end, start - high).max(axis=1)  # below 0: they overlap
+        near = gap <= 0.2 * (end - start).max()
+        digit = near & (scores >= 0.1 * scores.max())  # the bar of a 5, and no speck
+    others = np.count_nonzero(~near & (scores > 0.5 * scores.max()))
+    return np.any([part for part, is_in in zip(parts, digit) if is_in], axis=0), others
 
 
 def fit(ink: np.ndarray) -> np.ndarray:
@@ -176,7 +206,7 @@ def fit(ink: np.ndarray) -> np.ndarray:
     image = image.crop(image.getbbox())
     size = [max(1, round(n * 20 / max(image.size))) for n in image.size]
     small = np.asarray(image.resize(size, Image.Resampling.BICUBIC))
-    small = np.uint8(np.clip(small / small.max(), 0, 1) * 255 + 0.5)
+    small = np.uint8(small.clip(0) / small.max() * 255 + 0.5)
     places = np.nonzero(small)
     centre = np.average(places, axis=1, weights=small[places])
     room = 28 - np.array(small.shape)
@@ -184,40 +214,26 @@ def fit(ink: np.ndarray) -> np.ndarray:
     return np.pad(small, np.stack([before, room - before], axis=1))
 
 
-def cut_out(picture: np.ndarray) -> tuple[np.ndarray, int]:
-    """Find the bright digit in a picture (H, W) uint8 and make it one like MNIST's.
+def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
+    """Turn a picture (H, W) uint8 into one as MNIST's are.
 
     Returns that, (28, 28) uint8, and how many other digits there may be. Raises
     ValueError where no ink is.
     """
+    if is_like_mnist(grey):
+        return grey, 0
+    picture = with_bright_ink(crop_to_sheet(grey))
     # A ruled line or a shadow is mostly fainter than 60 % of the ink: it is not found.
     small, k = reduce(picture, 128)
     mask, others = find_digit(find_ink(small), 0.6)
     # Look again from near by: at more pixels, and with the paper around the digit only.
-    low, high = np.reshape(Image.fromarray(mask).getbbox(), (2, 2))
-    margin = int(0.3 * max(high - low))
+    low, high = corners(mask)
+    margin = int(0.3 * (high - low).max())
     (left, top), (right, bottom) = k * (low - margin).clip(0), k * (high + margin)
     near = Image.fromarray(reduce(picture[top:bottom, left:right], 128)[0])
     ink = find_ink(np.asarray(near.filter(ImageFilter.SMOOTH)))  # less noise
-    mask, _ = find_digit(ink / max(ink.max(), 1e-9), 0.35)  # faint parts, too
+    mask, _ = find_digit(ink, 0.35)  # faint parts, too
     return fit(np.where(mask, ink, 0)), others
-
-
-def prepare(grey: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """Turn a picture (H, W) uint8 into one as MNIST's are, or two to choose from.
-
-    Each is (28, 28) uint8, with how many other digits there may be. Raises ValueError
-    where no ink is.
-    """
-    if is_like_mnist(grey):
-        return [(grey, 0)]
-    found = []
-    for picture in with_bright_ink(grey):
-        with contextlib.suppress(ValueError):
-            found.append(cut_out(picture))
-    if not found:
-        raise ValueError("nothing to read, no ink stands out from the paper")
-    return found
 
 
 def load_model(path: Path) -> ConvNet:
@@ -225,40 +241,38 @@ def load_model(path: Path) -> ConvNet:
 
     Raises ValueError for a file that does not hold the weights of this network.
     """
+    if not path.exists():
+        raise ValueError(f"{path}: no such file, run: python train.py")
     model = ConvNet().eval()
     try:
-        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
-            raise ValueError("wrong checksum, which torch.load does not look at")
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        if not model(torch.zeros(1, 1, 28, 28)).isfinite().all():
-            raise ValueError("weights that are no numbers")
-        return model
-    except FileNotFoundError:
-        fault = "no such file"
+        # torch.load looks at no checksum; a NaN among the weights reaches the logits.
+        damaged = zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip()
+        if damaged or not model(torch.zeros(1, 1, 28, 28)).isfinite().all():
+            raise ValueError
     except Exception:  # noqa: BLE001, a broken file may raise anything
-        fault = "no weights of this network"
-    raise ValueError(f"{path}: {fault}, run: python train.py")
+        fault = "no weights of this network, run: python train.py"
+        raise ValueError(f"{path}: {fault}") from None
+    return model
 
 
 def classify(model: ConvNet, grey: np.ndarray) -> tuple[np.ndarray, int, list[float]]:
     """Classify a picture (H, W) uint8.
 
     Returns what the network saw, (28, 28) uint8; how many other digits there may be;
-    and the probabilities of 0 to 9. Of two ways to see the picture it takes the one of
-    which the network is surer. Raises ValueError where no ink is.
+    and the probabilities of 0 to 9. Raises ValueError where no ink is.
     """
-    readings = prepare(grey)
-    inputs = to_input(torch.tensor(np.array([pixels for pixels, _ in readings])))
+    pixels, others = prepare(grey)
+    images = to_input(torch.tensor(pixels[None])).to(model.fc.weight.device)
     with torch.inference_mode():
-        probabilities = model(inputs.to(model.fc.weight.device)).softmax(1)
-    best = probabilities.amax(1).argmax().item()
-    return *readings[best], probabilities[best].tolist()
+        probabilities = model(images).softmax(1)
+    return pixels, others, probabilities[0].tolist()
 
 
 def draw(pixels: np.ndarray) -> str:
     """Draw (H, W) uint8 grey levels with characters, two for each pixel."""
-    characters = np.array(list(" .:-=+*#%@"))
-    return "\n".join("".join(row) for row in characters[pixels // 26].repeat(2, axis=1))
+    rows = ("".join(2 * " .:-=+*#%@"[level // 26] for level in row) for row in pixels)
+    return "\n".join(rows)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -278,6 +292,8 @@ def main(argv: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")  # of Pillow and torch, about odd files
     try:
         device = choose_device(args.device)
+        if args.save_input:
+            check_writable(args.save_input)
         model = load_model(args.model).to(device)
         print(f"Loaded the weights of {args.model}")
         try:
@@ -285,7 +301,6 @@ def main(argv: list[str] | None = None) -> None:
         except ValueError as error:
             raise ValueError(f"{args.image}: {error}") from None
         if args.save_input:
-            check_writable(args.save_input)
             replace_file(args.save_input, encode_png(Image.fromarray(pixels)))
         likeliest = sorted(range(10), key=lambda d: probabilities[d], reverse=True)
         print(draw(pixels))
