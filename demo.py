@@ -129,11 +129,12 @@ def with_bright_ink(grey: np.ndarray) -> np.ndarray:
     their sign. As logarithms, a shadow of half the light differs less than ink does.
     """
     small = np.asarray(Image.fromarray(grey).resize((48, 48), Image.Resampling.BOX))
+    levels = np.log(small + 16.0)  # 16: or black's noise would be strong
     # Beyond its edges the picture fades: a desk there, or ink, does not go on for ever.
-    faded = np.pad(small, 24, mode="linear_ramp", end_values=round(small.mean()))
-    paper = Image.fromarray(faded).filter(ImageFilter.MedianFilter(19))
-    paper = np.asarray(paper)[24:-24, 24:-24]
-    difference = np.log(small + 16.0) - np.log(paper + 16.0)  # 16: less noise in black
+    average = round(np.exp(levels.mean()) - 16)
+    faded = np.pad(small, 24, mode="linear_ramp", end_values=average)
+    paper = np.asarray(Image.fromarray(faded).filter(ImageFilter.MedianFilter(19)))
+    difference = levels - np.log(paper[24:-24, 24:-24] + 16.0)
     return grey if (difference**3).sum() > 0 else 255 - grey
 
 

@@ -1,4 +1,4 @@
-"""The network that train.py trains and demo.py asks, and what the scripts share.
+"""The network that train.py trains and demo.py uses, and what the scripts share.
 
     from model import ConvNet
     logits = ConvNet()(images)  # images (N, 1, 28, 28) -> logits (N, 10)
@@ -25,7 +25,7 @@ class ConvNet(nn.Module):
             nn.Conv2d(1, 16, kernel_size=5, padding=2),  # (N, 16, 28, 28)
             nn.BatchNorm2d(16),
             nn.MaxPool2d(kernel_size=2),  # (N, 16, 14, 14)
-            nn.ReLU(),  # here it is a quarter of the work, with the same result
+            nn.ReLU(),  # behind the pooling: a quarter of the work, the same result
         )
         self.layer2 = nn.Sequential(
             nn.Conv2d(16, 32, kernel_size=5, padding=2),  # (N, 32, 14, 14)
@@ -64,6 +64,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """Tell whether the processor calculates in bfloat16 itself; emulated it is slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # torch 2.9 has no get_capabilities; dict() stands for: none known.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch 2.9
+        return False
+    capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

@@ -162,8 +162,7 @@ def encode_files(
         name = f"{labels[i]}/{i}.png" if class_folders else f"{i}.png"
         files[name] = encode_png(Image.fromarray(image))
         if i % 1000 == 999 and sys.stderr.isatty():
-            end = "\n" if i + 1 == len(images) else ""
-            print(f"\r{i + 1} of {len(images)} pictures", end=end, file=sys.stderr)
+            print(f"{i + 1} of {len(images)} pictures", end="\r", file=sys.stderr)
     if labels is not None and not class_folders:  # else the folders are the labels
         files["label.txt"] = (",".join(map(str, labels)) + "\n").encode()
     files["preview.png"] = encode_png(draw_preview(images, labels))
@@ -197,7 +196,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def write_files(files: dict[str, bytes], output: Path) -> None:
-    """Write all files below `output`, or none: they are moved there once complete.
+    """Write all files below `output`; nothing appears there until all are complete.
 
     Raises ValueError if one is already there with other contents; OSError.
     """

@@ -4,7 +4,7 @@
 
 Prints the loss at every 100th step and the test accuracy after every epoch, about
 99.5 % in the end. Writes model.ckpt, the weights that demo.py reads, and mistakes.png,
-up to 100 test images that it gets wrong, each with its answer.
+up to 100 test images that the network gets wrong, each with its answer.
 """
 
 import argparse
@@ -55,7 +55,8 @@ def download(data_dir: Path) -> None:
 def load_mnist(data_dir: Path) -> tuple[Data, Data]:
     """Return the training set and the test set.
 
-    Raises ValueError for files that hold something else than MNIST's kind; OSError.
+    Raises ValueError for a file that is not of MNIST's form, OSError for one that can't
+    be read.
     """
     folder = data_dir / RAW_FOLDER
     if not any(folder.glob("*-ubyte*")):
@@ -80,7 +81,7 @@ def common_patterns(images: torch.Tensor) -> torch.Tensor:
     """
     patches = F.unfold(to_input(images), kernel_size=5)  # (N, 25, 24 * 24)
     _, vectors = torch.linalg.eigh(patches.transpose(0, 1).flatten(1).cov())
-    components = vectors.T[-8:].reshape(8, 1, 5, 5)
+    components = vectors.T[-8:].reshape(8, 1, 5, 5)  # sorted: the last ones say most
     return torch.cat([components, -components])
 
 
@@ -92,13 +93,25 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     # Drawn on the CPU, so that a seed means the same on each device.
     unchanged = torch.eye(2, 3)  # rows: x' = 1x + 0y + 0, y' = 0x + 1y + 0
     change = torch.empty(len(images), 2, 3).uniform_(-1, 1)
-    change *= torch.tensor([0.1, 0.1, 2 / 28])  # one pixel: -1..1 are 28
+    change *= torch.tensor([0.1, 0.1, 2 / 28])  # one pixel: from -1 to 1 there are 28
+    # Each is (N, 2, 1, 1), for x' and y'.
     a, b, c = (unchanged + change)[..., None, None].to(images.device).unbind(2)
     # What F.affine_grid does, in a third of the time: where each pixel comes from.
     x = (torch.arange(28, device=images.device) + 0.5) / 14 - 1  # the pixels' centres
     y = x[:, None]
     grid = (a * x + b * y + c).permute(0, 2, 3, 1)  # (N, 28, 28, 2)
     return F.grid_sample(images, grid, align_corners=False)
+
+
+def freeze_layers(model: ConvNet, progress: float) -> None:
+    """Let no layer learn any more whose share of the training is over.
+
+    The first one has learned enough when the rate falls. This saves 30 % of the time
+    and costs no accuracy.
+    """
+    for layer, share in ((model.layer1, RISE), (model.layer2, 0.75)):
+        layer.requires_grad_(progress < share)
+        layer.train(progress < share)  # a frozen one keeps its running averages, too
 
 
 def train_one_epoch(
@@ -115,12 +128,7 @@ def train_one_epoch(
     model.train()
     batches = torch.randperm(len(images)).to(device).split(batch_size)
     for step, batch in enumerate(batches, start=1):
-        # The layers stop learning one after the other, which saves 30 % of the time and
-        # costs no accuracy: the first has learned enough when the rate falls. Then the
-        # averages of its batch normalisation stay as they are, too: train(False).
-        progress = scheduler.last_epoch / scheduler.total_steps
-        for layer, share in ((model.layer1, RISE), (model.layer2, 0.75)):
-            layer.requires_grad_(progress < share).train(progress < share)
+        freeze_layers(model, scheduler.last_epoch / scheduler.total_steps)
         inputs = distort(to_input(images[batch]))
         # bfloat16, half as many bits, saves a third of the time and no accuracy.
         with torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
@@ -131,7 +139,7 @@ def train_one_epoch(
         loss.backward()
         optimizer.step()
         scheduler.step()
-        if step % 100 == 0:
+        if step % 100 == 0:  # shown without smoothing, as is usual
             plain = F.cross_entropy(logits.float(), labels[batch]).item()
             line = f"{name}, Step [{step}/{len(batches)}], Loss: {plain:.4f}"
             print(line, flush=True)
@@ -236,8 +244,9 @@ def main(argv: list[str] | None = None) -> None:
         )
         torch.manual_seed(args.seed)  # of the weights, the order and the distortions
         torch.backends.cudnn.deterministic = True
-        settings = (args.epochs, args.batch_size, args.lr)
-        model, answers = train(train_set, test_set, *settings)
+        model, answers = train(
+            train_set, test_set, args.epochs, args.batch_size, args.lr
+        )
         images, labels = test_set
         wrong = answers != labels
         sheet = draw_preview(images[wrong].cpu().numpy(), answers[wrong].tolist())
