@@ -217,6 +217,35 @@ def add_desk(page: np.ndarray, box: Box, rng: Generator) -> None:
         cover(page, from_image(blur(layer, 2)), (0.75, 0.5, 0.4))
 
 
+def print_form(page: np.ndarray, box: Box, rng: Generator) -> None:
+    """Print a box of a form around the digit, and perhaps others beside it."""
+    left, top, right, low = box
+    a, b, c, d = rng.uniform(0.15, 0.5, 4) * (low - top)
+    corners = np.array([left - a, top - b, right + c, low + d])
+    layer = Image.new("L", page.shape[1::-1])
+    canvas = ImageDraw.Draw(layer)
+    width = max(1, round(rng.uniform(0.01, 0.04) * (low - top)))
+    for i in pick(rng, [[0], [0, 1], [-1, 0], [-2, -1, 0, 1, 2]]):
+        shift = i * (corners[2] - corners[0])
+        canvas.rectangle([*(corners + [shift, 0, shift, 0])], outline=255, width=width)
+    cover(page, from_image(layer), pick(rng, [*BLACK_INK, (0.5, 0.5, 0.5)]))
+
+
+def lay_on_desk(page: np.ndarray, box: Box, rng: Generator) -> None:
+    """Show a sheet, not much larger than the digit, on a dark desk."""
+    left, top, right, low = box
+    a, b, c, d = rng.uniform(0.2, 0.8, 4) * (low - top)
+    x, y = (left + right) / 2, (top + low) / 2
+    sheet = np.array([[left - a, top - b], [right + c, top - b]])
+    sheet = np.array([*sheet, [right + c, low + d], [left - a, low + d]]) - [x, y]
+    angle = np.radians(rng.uniform(-6, 6))
+    way = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    layer = Image.new("L", page.shape[1::-1], 255)
+    ImageDraw.Draw(layer).polygon([*(sheet @ way + [x, y]).ravel()], 0)
+    colour = pick(rng, [(0.3, 0.2, 0.12), (0.08, 0.08, 0.09), (0.45, 0.36, 0.28)])
+    cover(page, from_image(blur(layer, 0.7)), colour)
+
+
 def smudge(page: np.ndarray, box: Box, rng: Generator) -> None:
     """Leave the wiped-off chalk of earlier writing on a blackboard."""
     size = page.shape[1::-1]
@@ -366,10 +395,10 @@ def scan_off_centre(digit: np.ndarray, rng: Generator) -> File:
     return save(Image.fromarray(moved if rng.random() < 0.5 else 255 - moved), ".png")
 
 
-def scan_touching(digit: np.ndarray, rng: Generator) -> File:
+def scan_touching(digit: np.ndarray, rng: Generator, white: bool = False) -> File:
     """Crop a drawing so tightly that the ink touches all four borders."""
     ink = turn(redraw(digit, rng.uniform(60, 500)), rng.uniform(-4, 4))
-    return save(to_image(1 - ink), ".png")
+    return save(to_image(ink if white else 1 - ink), ".png")
 
 
 def scan_paint(digit: np.ndarray, rng: Generator) -> File | None:
@@ -427,6 +456,8 @@ KINDS: dict[str, Callable[[np.ndarray, Generator], File | None]] = {
     "photo_specks": photo(things=speckle),
     "photo_exif": photo(sideways=True),
     "photo_edge": photo(things=add_desk),
+    "photo_form": photo(tall=(0.1, 0.4), things=print_form),
+    "photo_card": photo(tall=(0.1, 0.4), things=lay_on_desk),
     "photo_tiny_digit": photo(side=(1200, 2200), tall=(0.04, 0.06)),
     "photo_dark": photo(exposure=0.35, noise=(4, 9)),
     "photo_noisy": photo(exposure=0.25, noise=(8, 14)),
@@ -441,6 +472,7 @@ KINDS: dict[str, Callable[[np.ndarray, Generator], File | None]] = {
     "scan_wide": scanned(side=(100, 300), stretch=(3, 8)),
     "scan_tall": scanned(side=(600, 1500), tall=(0.1, 0.2), stretch=(0.15, 0.3)),
     "scan_touching": scan_touching,
+    "scan_touching_white": partial(scan_touching, white=True),
     "mode_1_bit": mode(mode="1"),
     "mode_16_bit": mode(mode="I;16"),
     "mode_rgba_black": mode(mode="black RGB"),
