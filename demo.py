@@ -113,10 +113,10 @@ def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
     sheet = labels == np.bincount(labels[bright]).argmax()  # the largest part
     low, high = corners(sheet)
     width, height = high - low
-    fills = sheet.sum() > 0.7 * width * height and 0.5 < width / height < 2
+    fills = sheet.sum() > 0.7 * width * height and 1 / 4 < width / height < 4
     sides = (low > 0).sum() + (high < small.shape[::-1]).sum()  # on which the desk is
     if not fills or sides < 2 or sheet.sum() < 0.9 * bright.sum():
-        return grey  # a digit, a shadow, or the hole of a 0
+        return grey  # a digit (a 1 is narrower), a shadow, or the hole of a 0
     (left, top), (right, bottom) = k * low, k * high
     return grey[top:bottom, left:right]
 

@@ -177,16 +177,15 @@ def test_a_transparent_colour_of_a_palette_is_paper(weights, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("margin", [40, 90])
+@pytest.mark.parametrize("size", [(300, 300), (600, 250), (250, 700)])
 @pytest.mark.parametrize("digit", [1, 4, 7])
 def test_a_sheet_with_transparent_margins_is_no_ink(
-    digit, margin, weights, tmp_path, capsys
+    digit, size, margin, weights, tmp_path, capsys
 ):
-    picture = draw_digit(digit).convert("RGBA")
-    sheet = Image.new("L", (300 + 2 * margin, 300 + 2 * margin))
-    sheet.paste(255, (margin, margin, 300 + margin, 300 + margin))
-    whole = Image.new("RGBA", sheet.size)
-    whole.paste(picture, (margin, margin))
-    whole.putalpha(sheet)
+    sheet = Image.new("L", size, 255)
+    sheet.paste(draw_digit(digit, 230), (10, 10))
+    whole = Image.new("RGBA", (size[0] + 2 * margin, size[1] + 2 * margin))
+    whole.paste(sheet.convert("RGBA"), (margin, margin))
     assert answer(whole, weights, tmp_path, capsys) == str(digit)
 
 
