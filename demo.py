@@ -190,7 +190,7 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     within = (low[:, None] < low).all(axis=2) & (high < high[:, None]).all(axis=2)
     large = size.max(axis=1) * (scores > 0) > 0.35 * size.min(axis=1)[:, None]
     scores[(within & large).any(axis=1)] = 0
-    before, digit = None, scores == scores.max()
+    before, digit = None, np.arange(len(scores)) == scores.argmax()
     while not np.array_equal(before, digit):  # it grows by the parts near to it
         before = digit
         start, end = low[digit].min(axis=0), high[digit].max(axis=0)
@@ -242,14 +242,14 @@ def load_model(path: Path) -> ConvNet:
 
     Raises ValueError for a file that does not hold the weights of this network.
     """
-    if not path.exists():
-        raise ValueError(f"{path}: no such file, run: python train.py")
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file, run: python train.py")
     model = ConvNet().eval()
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         # torch.load looks at no checksum; a NaN among the weights reaches the logits.
         damaged = zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip()
-        if damaged or not model(torch.zeros(1, 1, 28, 28)).isfinite().all():
+        if damaged or not model(torch.ones(1, 1, 28, 28)).isfinite().all():
             raise ValueError
     except Exception:  # noqa: BLE001, a broken file may raise anything
         fault = "no weights of this network, run: python train.py"

@@ -1,6 +1,7 @@
 """demo.py: that it prepares any picture as MNIST's are, and what can go wrong."""
 
 import io
+import os
 import pickle
 import struct
 import time
@@ -454,6 +455,13 @@ def test_several_digits_are_mentioned(weights, tmp_path, capsys):
     assert "several digits" in warning and warning.count("\n") == 1
 
 
+def test_two_equal_digits_are_not_read_as_one(weights):
+    page = np.full((500, 500), 255, np.uint8)
+    page[:200, :200] = page[300:, 300:] = draw_digit(4, 200)
+    _, others, probabilities = demo.classify(demo.load_model(weights), page)
+    assert others == 1 and np.argmax(probabilities) == 4
+
+
 def test_an_unsure_answer_is_mentioned(weights, tmp_path, capsys, monkeypatch):
     draw_digit(4).save(tmp_path / "four.png")
     warnings = []
@@ -551,6 +559,12 @@ def with_nan():
     return weights
 
 
+def too_large():
+    weights = ConvNet().state_dict()
+    weights["layer1.0.weight"][:] = 3e38
+    return weights
+
+
 def flip_a_bit(path):
     """In the middle of fc.weight: torch.load would not notice it."""
     data = bytearray(path.read_bytes())
@@ -574,7 +588,9 @@ BROKEN_WEIGHTS = {
     "nothing in it": lambda path: torch.save({}, path),
     "a flipped bit": flip_a_bit,
     "NaN in it": lambda path: torch.save(with_nan(), path),
+    "far too large ones": lambda path: torch.save(too_large(), path),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
     "hostile": lambda path: path.write_bytes(pickle.dumps(Hostile())),
     "hostile, by torch.save": lambda path: torch.save({"fc.bias": Hostile()}, path),
 }
