@@ -162,12 +162,11 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
     return (pixels - paper) / np.maximum(255 - paper, 100)
 
 
-def score_part(part: np.ndarray, ink: np.ndarray) -> float:
-    """Return how much a part of the picture, (H, W) bool, is like a digit; 0: not at all.
+def score_part(part: np.ndarray, length: int, ink: np.ndarray) -> float:
+    """Return how much a part (H, W) bool of the ink is like a digit, 0: not at all.
 
     A digit is long and strong. A desk or a shadow lies along the edge.
     """
-    length = np.ptp(corners(part), axis=0).max()
     at_edge = part.sum() - part[1:-1, 1:-1].sum()
     strength = ink[part].mean() * max(0.1, 1 - at_edge / length)
     return length * strength**4 if strength > FAINTEST / 3 else 0.0
@@ -181,14 +180,16 @@ def find_digit(ink: np.ndarray, share: float) -> tuple[np.ndarray, int]:
     """
     labels = label_components(ink > max(FAINTEST, share * ink.max()))
     parts = [labels == n for n in np.unique(labels)[1:]]
-    scores = np.array([score_part(part, ink) for part in parts])
+    boxes = np.reshape([corners(part) for part in parts], (-1, 2, 2))
+    low, high = boxes[:, 0], boxes[:, 1]
+    size = high - low
+    length = size.max(axis=1)
+    scores = np.array([score_part(p, n, ink) for p, n in zip(parts, length)])
     if not scores.any():
         raise ValueError("nothing to read, no ink stands out from the paper")
-    low, high = np.array([corners(part) for part in parts]).transpose(1, 0, 2)
-    # What has something large in its box is a frame or a table. [i, j]: has i j within?
-    size = high - low
+    # within[i, j]: part i has j in its box. If j is large, i is a frame or a table.
     within = (low[:, None] < low).all(axis=2) & (high < high[:, None]).all(axis=2)
-    large = size.max(axis=1) * (scores > 0) > 0.35 * size.min(axis=1)[:, None]
+    large = length * (scores > 0) > 0.35 * size.min(axis=1)[:, None]
     scores[(within & large).any(axis=1)] = 0
     before, digit = None, np.arange(len(scores)) == scores.argmax()
     while not np.array_equal(before, digit):  # it grows by the parts near to it

@@ -236,8 +236,8 @@ def lay_on_desk(page: np.ndarray, box: Box, rng: Generator) -> None:
     left, top, right, low = box
     a, b, c, d = rng.uniform(0.2, 0.8, 4) * (low - top)
     x, y = (left + right) / 2, (top + low) / 2
-    sheet = np.array([[left - a, top - b], [right + c, top - b]])
-    sheet = np.array([*sheet, [right + c, low + d], [left - a, low + d]]) - [x, y]
+    left, top, right, low = left - a, top - b, right + c, low + d
+    sheet = np.array([[left, top], [right, top], [right, low], [left, low]]) - [x, y]
     angle = np.radians(rng.uniform(-6, 6))
     way = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     layer = Image.new("L", page.shape[1::-1], 255)
