@@ -348,11 +348,16 @@ def test_a_line_of_one_pixel_in_12_megapixels_does_not_fade(weights, tmp_path, c
     assert answer(page, weights, tmp_path, capsys) == "7"
 
 
-@pytest.mark.parametrize("shadow", [0.5, 1])
 @pytest.mark.parametrize("side", [60, 150, 300])
-@pytest.mark.parametrize("ink, paper", [(20, 230), (150, 230), (20, 90)])
-def test_ink_is_what_is_rare_whether_dark_or_bright(ink, paper, side, shadow):
-    """On one half of the page there is only half the light."""
+@pytest.mark.parametrize(
+    "ink, paper, shadow",
+    [(20, 230, 1), (150, 230, 1), (20, 90, 1)]
+    + [(20, 230, 0.5), (110, 230, 0.5), (150, 230, 0.75), (20, 90, 0.5)],
+)
+def test_ink_differs_most_from_its_paper_whether_dark_or_bright(
+    ink, paper, side, shadow
+):
+    """On one half of the page there is less light, but ink differs more than that."""
     page = np.full((400, 320), paper, np.uint8)
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, ink, paper)
     page[:, 160:] = page[:, 160:] * shadow
@@ -361,6 +366,18 @@ def test_ink_is_what_is_rare_whether_dark_or_bright(ink, paper, side, shadow):
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, paper, ink)
     page[:, 160:] = page[:, 160:] * shadow
     assert demo.with_bright_ink(page) is page
+
+
+@pytest.mark.parametrize("white, most", [(False, 5), (True, 30)])
+def test_ink_may_cover_most_of_a_picture_that_is_cut_out_tightly(white, most, test_set):
+    """White ink spreads more, and a 1 may be all ink: nothing tells that it is one."""
+    wrong = 0
+    for digit in test_set[0][:200]:
+        rows, columns = np.nonzero(digit > 25)
+        ink = digit[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        found = demo.with_bright_ink(ink if white else 255 - ink)
+        wrong += not np.array_equal(found, ink)
+    assert wrong <= most
 
 
 def test_reduce_keeps_the_brightest_of_each_block():
