@@ -128,7 +128,7 @@ def with_bright_ink(grey: np.ndarray) -> np.ndarray:
     differs from it the most. As logarithms, a shadow of half the light differs less.
     """
     small = Image.fromarray(grey).resize((48, 48), Image.Resampling.BOX)
-    levels = np.log(np.asarray(small) + np.float32(16))  # 16: black's noise is little
+    levels = np.log(np.asarray(small, np.float32) + 16)  # 16: little noise in the dark
     # Beyond its edges the picture fades: a desk there, or ink, does not go on for ever.
     faded = np.pad(levels, 24, mode="linear_ramp", end_values=levels.mean())
     # Around each pixel, 49x49 others, as many as the picture has: (48, 48, 49, 49).
