@@ -223,6 +223,9 @@ def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
     """
     if is_like_mnist(grey):
         return grey, 0
+    if max(grey.shape) <= 24:  # its strokes are too narrow for what follows
+        scale = 64 // max(grey.shape)
+        grey = np.asarray(ImageOps.scale(Image.fromarray(grey), scale))  # bicubic
     picture = with_bright_ink(crop_to_sheet(grey))
     # A ruled line or a shadow is mostly fainter than 60 % of the ink: it is not found.
     small, k = reduce(picture, 128)

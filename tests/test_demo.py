@@ -380,6 +380,13 @@ def test_ink_may_cover_most_of_a_picture_that_is_cut_out_tightly(white, most, te
     assert wrong <= most
 
 
+@pytest.mark.parametrize("digit", [1, 4, 7])
+@pytest.mark.parametrize("side", [9, 12, 24])
+def test_a_picture_of_a_few_pixels_is_enough(digit, side, weights, tmp_path, capsys):
+    picture = draw_digit(digit).resize((side, side), Image.Resampling.BOX)
+    assert answer(picture, weights, tmp_path, capsys) == str(digit)
+
+
 def test_reduce_keeps_the_brightest_of_each_block():
     pixels = np.random.default_rng(0).integers(0, 256, (70, 33), np.uint8)
     reduced, k = demo.reduce(pixels, 24)
