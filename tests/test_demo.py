@@ -13,6 +13,7 @@ import torch
 from conftest import ROOT, assert_one_sentence, imports, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photos import crop
 from PIL import Image, ImageDraw
 
 import demo
@@ -348,16 +349,16 @@ def test_a_line_of_one_pixel_in_12_megapixels_does_not_fade(weights, tmp_path, c
     assert answer(page, weights, tmp_path, capsys) == "7"
 
 
+@pytest.mark.parametrize("shadow", [0.5, 0.75, 1])
 @pytest.mark.parametrize("side", [60, 150, 300])
-@pytest.mark.parametrize(
-    "ink, paper, shadow",
-    [(20, 230, 1), (150, 230, 1), (20, 90, 1)]
-    + [(20, 230, 0.5), (110, 230, 0.5), (150, 230, 0.75), (20, 90, 0.5)],
-)
+@pytest.mark.parametrize("ink, paper", [(20, 230), (110, 230), (150, 230), (20, 90)])
 def test_ink_differs_most_from_its_paper_whether_dark_or_bright(
-    ink, paper, side, shadow
+    ink, paper, side, shadow, request
 ):
-    """On one half of the page there is less light, but ink differs more than that."""
+    """On one half of the page there is only a share of the light."""
+    if ink > shadow * paper and side < 300:  # known to be lost
+        reason = "the shadow differs from the paper more than the ink does"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     page = np.full((400, 320), paper, np.uint8)
     page[50 : 50 + side, 10 : 10 + side] = draw_digit(4, side, ink, paper)
     page[:, 160:] = page[:, 160:] * shadow
@@ -373,8 +374,7 @@ def test_ink_may_cover_most_of_a_picture_that_is_cut_out_tightly(white, most, te
     """White ink spreads more, and a 1 may be all ink: nothing tells that it is one."""
     wrong = 0
     for digit in test_set[0][:200]:
-        rows, columns = np.nonzero(digit > 25)
-        ink = digit[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        ink = crop(digit)
         found = demo.with_bright_ink(ink if white else 255 - ink)
         wrong += not np.array_equal(found, ink)
     assert wrong <= most
@@ -383,8 +383,7 @@ def test_ink_may_cover_most_of_a_picture_that_is_cut_out_tightly(white, most, te
 @pytest.mark.parametrize("digit", [1, 4, 7])
 @pytest.mark.parametrize("side", [9, 12, 24])
 def test_a_picture_of_a_few_pixels_is_enough(digit, side, weights, tmp_path, capsys):
-    picture = draw_digit(digit).resize((side, side), Image.Resampling.BOX)
-    assert answer(picture, weights, tmp_path, capsys) == str(digit)
+    assert answer(draw_digit(digit, side), weights, tmp_path, capsys) == str(digit)
 
 
 def test_reduce_keeps_the_brightest_of_each_block():
