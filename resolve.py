@@ -3,8 +3,8 @@
     python resolve.py                                        # the MNIST test set
     python resolve.py IMAGES LABELS --output DIR --class-folders
 
-Without arguments it writes test/0.png ... test/9999.png, their labels in this order
-to test/label.txt (7,2,1,0,...), and the first hundred on one sheet, test/preview.png.
+Without arguments it writes test/0.png ... test/9999.png and, last of all, their labels
+in this order to test/label.txt (7,2,1,0,...).
 
 What an IDX file holds, with all numbers big-endian (most significant byte first):
 
@@ -19,253 +19,88 @@ Source: "The IDX file format", Y. LeCun, C. Cortes, C. Burges, The MNIST databas
 """
 
 import argparse
+import glob
 import gzip
-import io
-import math
-import os
 import struct
 import sys
-import tempfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-RAW_FOLDER = Path("MNIST", "raw")  # where torchvision, too, keeps the four files
-
-
-def find_idx(path: Path) -> Path:
-    """Return `path`, or the same name with .gz where only that exists."""
-    gzipped = path.with_name(path.name + ".gz")
-    return gzipped if gzipped.exists() and not path.exists() else path
+DATA = Path(__file__).resolve().parent / "data" / "MNIST" / "raw"
+PACKED = (b"PK", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")  # zip and npz, bz2, xz, 7z
 
 
-def read_idx(path: str | Path) -> np.ndarray:
-    """Read an IDX file of unsigned bytes, plain or gzip, as uint8 of the file's shape.
+def find_file(path: Path) -> Path:
+    """Return `path` if it is a file, otherwise one of a name that people give it.
 
-    Raises ValueError, with a sentence that names the file, for anything but an IDX
-    file of 1 to 3 dimensions whose length is exact; OSError if it can't be opened.
+    That is with or without .gz, with ".idx" for "-idx", or in a folder of its own name.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: there is no such file, name another")
-    with open(path, "rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    try:
-        with (gzip.open if is_gzip else open)(path, "rb") as file:
-            return read_idx_stream(file)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f"{path}: broken gzip file ({error}), fetch it again"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; fetch it again or name another") from None
-
-
-def read_idx_stream(file: io.BufferedIOBase) -> np.ndarray:
-    """Read IDX from an open file; ValueError says what was expected and found."""
-    magic = file.read(4)
-    if len(magic) < 4:
-        raise ValueError(f"too short for an IDX header, it has {len(magic)} bytes")
-    zeros, type_code, dimensions = struct.unpack(">HBB", magic)
-    if zeros != 0 or type_code != 8 or not 1 <= dimensions <= 3:
-        raise ValueError(
-            "not an IDX file of unsigned bytes, which starts with 00 00 08 and 1 to 3 "
-            f"dimensions, but with {magic.hex(' ')}"
-        )
-    header = file.read(4 * dimensions)
-    if len(header) < 4 * dimensions:
-        raise ValueError(f"too short for an IDX header of {dimensions} dimensions")
-    shape = struct.unpack(f">{dimensions}I", header)
-    expected = math.prod(shape)
-    # Measured before any memory is taken: the header may promise 4 billion pictures.
-    found = file.seek(0, os.SEEK_END) - 4 - len(header)
-    if expected == 0:
-        raise ValueError(f"the header promises nothing, its sizes are {shape}")
-    if found != expected:
-        raise ValueError(
-            f"the header promises {' x '.join(map(str, shape))} = {expected} bytes "
-            f"of data, the file holds {found}"
-        )
-    file.seek(4 + len(header))
-    # A copy, as what frombuffer returns is read-only.
-    return np.frombuffer(file.read(), np.uint8).reshape(shape).copy()
-
-
-def read_pair(
-    images_path: Path, labels_path: Path | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read images (N, height, width) and labels (N,), both uint8, that belong together.
-
-    Raises ValueError if one is not of its kind or their counts differ.
-    """
-    images = read_idx(images_path)
-    if images.ndim != 3:
-        raise ValueError(
-            f"{images_path}: expected images of 3 dimensions, found {images.ndim}"
-        )
-    if labels_path is None:
-        return images, None
-    labels = read_idx(labels_path)
-    if labels.ndim != 1:
-        raise ValueError(
-            f"{labels_path}: expected labels of 1 dimension, found {labels.ndim}"
-        )
-    if len(images) != len(labels):
-        raise ValueError(
-            f"{labels_path}: {len(labels)} labels do not fit the {len(images)} images "
-            f"of {images_path}, use two files that belong together"
-        )
-    return images, labels
+    if path.is_file() or not path.name:
+        return path
+    name = glob.escape(path.name.removesuffix(".gz"))
+    name = name.replace("-idx", "[-.]idx").replace(".idx", "[-.]idx")
+    patterns = (name, f"{name}.gz", f"{name}/{name}")
+    found = [file for pattern in patterns for file in path.parent.glob(pattern)]
+    return next((file for file in found if file.is_file()), path)
 
 
 def find_labels(images_path: Path) -> Path | None:
     """Return the labels beside `images_path` (images-idx3 -> labels-idx1), if any."""
-    if not images_path.is_file():
-        return None
-    name = images_path.name.removesuffix(".gz")
-    labels_name = name.replace("images", "labels").replace("idx3", "idx1")
-    labels_path = find_idx(images_path.with_name(labels_name))
-    return labels_path if labels_name != name and labels_path.exists() else None
+    images_path = images_path.resolve()
+    name = images_path.name.replace("images", "labels").replace("idx3", "idx1")
+    for place in (images_path, images_path.parent):  # its folder's, if it has its own
+        labels_path = find_file(place.with_name(name))
+        if labels_path.is_file() and name != images_path.name:
+            return labels_path
+    return None
 
 
-def encode_png(picture: Image.Image) -> bytes:
-    """Return the bytes of `picture` as a PNG file."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+def read_idx(path: Path, ndim: int) -> np.ndarray:
+    """Read an IDX file, plain or gzip, as uint8 with `ndim` dimensions.
 
-
-def draw_preview(images: np.ndarray, labels: Sequence | None) -> Image.Image:
-    """Draw the first 100 images, ten in a row, each with its label below it.
-
-    A cell has 64 x 80 pixels, the picture in it 56 x 56.
+    Raises OSError if it cannot be opened, ValueError if it is anything else or broken.
     """
-    sheet = Image.new("L", (10 * 64, 10 * 80), 255)
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(16)
-    for i, image in enumerate(images[:100]):
-        left, top = i % 10 * 64, i // 10 * 80
-        sheet.paste(Image.fromarray(image).resize((56, 56)), (left + 4, top + 4))
-        if labels is not None:
-            draw.text((left + 32, top + 69), str(labels[i]), 0, font, anchor="mm")
-    return sheet
+    data = path.read_bytes()
+    if data.startswith(PACKED):
+        raise ValueError(f"{path}: a packed file, unpack it first")
+    try:
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+        magic = struct.unpack_from(">HBB", data)
+        if magic != (0, 8, ndim):
+            raise ValueError(f"it begins with {data[:4].hex(' ')}")
+        shape = struct.unpack_from(f">{ndim}I", data, 4)
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * ndim).reshape(shape)
+    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected a whole IDX file that begins with 00 00 08 0{ndim} "
+            f"({error}); fetch it again or name another"
+        ) from error
 
 
-def encode_files(
-    images: np.ndarray, labels: np.ndarray | None, class_folders: bool
-) -> dict[str, bytes]:
-    """Return all files to write: their names below the output folder, and contents."""
-    files = {}
-    for i, image in enumerate(images):
-        name = f"{labels[i]}/{i}.png" if class_folders else f"{i}.png"
-        files[name] = encode_png(Image.fromarray(image))
-        if i % 1000 == 999 and sys.stderr.isatty():
-            print(f"{i + 1} of {len(images)} pictures", end="\r", file=sys.stderr)
+def write_pictures(
+    images: np.ndarray, labels: np.ndarray | None, output: Path, class_folders: bool
+) -> None:
+    """Write each image (N, H, W) as a PNG file, and their labels (N,) last.
+
+    Raises ValueError if `output` holds files of other names, OSError.
+    """
+    names = [f"{i}.png" for i in range(len(images))]
+    if class_folders:
+        names = [f"{label}/{name}" for label, name in zip(labels, names)]
+    strange = {p.relative_to(output) for p in output.rglob("*") if not p.is_dir()}
+    strange -= {Path(name) for name in [*names, "label.txt"]}
+    if strange:
+        raise ValueError(f"{output}: holds {min(strange)}, choose an empty --output")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "label.txt").unlink(missing_ok=True)  # where it is, all is complete
+    for i, (image, name) in enumerate(zip(images, names)):
+        (output / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(output / name)
+        if i % 1000 == 0 and sys.stderr.isatty():
+            print(f"{i} of {len(images)} pictures", end="\r", file=sys.stderr)
     if labels is not None and not class_folders:  # else the folders are the labels
-        files["label.txt"] = (",".join(map(str, labels)) + "\n").encode()
-    files["preview.png"] = encode_png(draw_preview(images, labels))
-    return files
-
-
-def part_of(path: Path) -> Path:
-    """Return the name under which `path` is written until it is complete."""
-    # Of what a link points to, so that the link remains.
-    return Path(f"{os.path.realpath(path)}.{os.getpid()}.part")
-
-
-def check_writable(path: Path) -> None:
-    """Raise ValueError or OSError now if replace_file could not write `path` later."""
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: already there and not a file, choose another name")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: its folder does not exist, make it first")
-    part_of(path).touch()
-    part_of(path).unlink()
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a whole file or none: under another name first, then renamed."""
-    part = part_of(path)
-    try:
-        part.write_bytes(data)
-        os.replace(part, os.path.realpath(path))
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_files(files: dict[str, bytes], output: Path) -> None:
-    """Write all files below `output`; nothing appears there until all are complete.
-
-    Raises ValueError if one is already there with other contents; OSError.
-    """
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: not a folder, choose another --output")
-    missing = [name for name in files if not os.path.lexists(output / name)]
-    for name in files.keys() - set(missing):
-        if (output / name).read_bytes() != files[name]:
-            raise ValueError(
-                f"{output / name}: already there with other contents, move it away "
-                "or choose another folder with --output"
-            )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    nearest = output if output.exists() else output.parent  # on the same disk
-    with tempfile.TemporaryDirectory(prefix=".resolve-", dir=nearest) as temporary:
-        staging = Path(temporary, "complete")
-        for folder in {(staging / name).parent for name in files}:
-            folder.mkdir(parents=True, exist_ok=True)
-        for name in missing:
-            with open(f"{staging}/{name}", "xb") as file:
-                file.write(files[name])
-        if not output.exists():
-            staging.rename(output)
-            return
-        for name in missing:
-            (output / name).parent.mkdir(exist_ok=True)
-            os.replace(staging / name, output / name)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line, check the IDX files, write their pictures."""
-    parser = argparse.ArgumentParser(
-        description="Turn an IDX file into PNG pictures and a list of labels."
-    )
-    parser.add_argument(
-        "images",
-        nargs="?",
-        type=Path,
-        default=find_idx("data" / RAW_FOLDER / "t10k-images-idx3-ubyte"),
-        help="IDX file of images, plain or gzip (default: %(default)s)",
-    )
-    parser.add_argument(
-        "labels",
-        nargs="?",
-        type=Path,
-        help="IDX file of labels (default: the one beside IMAGES, if any)",
-    )
-    parser.add_argument(
-        "--output", type=Path, default="test", help="folder (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--class-folders",
-        action="store_true",
-        help="write 7/0.png ..., the layout that torchvision's ImageFolder reads",
-    )
-    args = parser.parse_args(argv)
-    try:
-        images, labels = read_pair(args.images, args.labels or find_labels(args.images))
-        if args.class_folders and labels is None:
-            raise ValueError(f"{args.images}: --class-folders needs its labels file")
-        write_files(encode_files(images, labels, args.class_folders), args.output)
-        what = "pictures, no labels" if labels is None else "pictures and their labels"
-        where = f"{args.output}, see preview.png there first"
-        print(f"Wrote {len(images)} {what} to {where}", flush=True)
-    except (OSError, ValueError) as error:
-        sys.exit(f"resolve.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit("resolve.py: stopped, run it again")
-
-
-if __name__ == "__main__":
-    main()
+        (output / "label.txt").write_text(",".join(map(str, labels)) + "\n")

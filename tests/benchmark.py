@@ -1,17 +1,14 @@
-"""Measure the scripts against the plain way of doing the same, in turns, in one run.
+"""Climb from the loop of most tutorials to train.py, one change at a time.
 
-    python tests/benchmark.py                # a quarter of an hour on two cores
-    python tests/benchmark.py --seeds 5 --epochs 60 --plain-epochs    # the long run
+    python tests/benchmark.py              # 5 seeds: more than half an hour on two cores
+    python tests/benchmark.py --epochs 1 --rungs 0 7
 
-The plain loop of most MNIST tutorials (DataLoader and ToTensor for each image, batches
-of 100, float32, Adam at a constant 0.001) is written out below, for the same network.
-Everything runs as a process of its own, so that memory and start-up count. Needs a
-POSIX system, on which nothing else should run meanwhile.
+Prints a table: each rung has everything that the rungs above it have. Each run is a
+process of its own; the seeds are the outer loop, so that all rungs run in turns and a
+machine that slows down slows all of them. Let nothing else run meanwhile.
 """
 
 import argparse
-import gzip
-import os
 import platform
 import re
 import subprocess
@@ -21,196 +18,134 @@ import time
 from pathlib import Path
 from statistics import mean, median, stdev
 
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from model import ConvNet, choose_device, to_input
+from train import distort, evaluate, load_mnist
+
+RUNGS = (
+    "the plain loop: `DataLoader`, Adam at 0.001",
+    "the whole set as one tensor",
+    "AdamW, one-cycle schedule to 0.01",
+    "label smoothing",
+    "distorted images",
+    "`channels_last`",
+    "bfloat16, where the CPU has it",
+    "frozen layers: `train.py`",
+)
 EPOCH = re.compile(r"Epoch \[\d+/\d+\]: ([\d.]+) s, test accuracy ([\d.]+) %")
 
 
-def plain_training(epochs: int, seed: int) -> None:
-    """Train as most tutorials do, on ConvNet; print train.py's line for each epoch."""
-    import torch
-    from torch.nn import functional as F
-    from torch.utils.data import DataLoader
-    from torchvision.datasets import MNIST
-    from torchvision.transforms import ToTensor
-
-    import train
-    from model import ConvNet, choose_device
-
+def climb(rung: int, epochs: int, seed: int) -> None:
+    """Train with the changes up to `rung`; print the line of train.py for each epoch."""
     torch.manual_seed(seed)
     device = choose_device()
-    data = MNIST(ROOT / "data", train=True, transform=ToTensor(), download=True)
+    (images, labels), test_set = load_mnist(ROOT / "data", device)
+    data = MNIST(ROOT / "data", train=True, transform=ToTensor())
     loader = DataLoader(data, batch_size=100, shuffle=True)
-    test_set = train.load_mnist(ROOT / "data")[1]
-    test_images, test_labels = (tensor.to(device) for tensor in test_set)
-    model = ConvNet().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    layout = torch.channels_last if rung >= 5 else torch.contiguous_format
+    model = ConvNet().to(device, memory_format=layout)
+    if rung >= 2:
+        optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), fused=True)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 0.01, 600 * epochs, pct_start=0.15, cycle_momentum=False
+        )
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+        scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1)
+    smoothing = 0.03 if rung >= 3 else 0
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    use_bfloat16 = rung >= 6 and device.type == "cpu"
+    use_bfloat16 = use_bfloat16 and capabilities.get("avx512_bf16", False)
+
+    def batches():
+        if rung == 0:
+            yield from ((images.to(device), labels.to(device)) for images, labels in loader)
+            return
+        inputs = distort(images) if rung >= 4 else None
+        for batch in torch.randperm(60_000).to(device).split(100):
+            x = to_input(images[batch]) if inputs is None else inputs[batch]
+            yield x, labels[batch]
+
     for epoch in range(1, epochs + 1):
-        model.train()
         start = time.perf_counter()
-        for images, labels in loader:
-            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
+        model.train()
+        for x, y in batches():
+            with torch.autocast(device.type, torch.bfloat16, use_bfloat16):
+                loss = F.cross_entropy(model(x), y, label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        seconds = time.perf_counter() - start
-        accuracy = train.percentage(train.predict(model, test_images) == test_labels)
-        print(f"Epoch [{epoch}/{epochs}]: {seconds:.1f} s, test accuracy {accuracy} %")
+            scheduler.step()
+        loss.item()  # waits for the GPU
+        seconds, accuracy = time.perf_counter() - start, evaluate(model, *test_set)
+        name = f"Epoch [{epoch}/{epochs}]"
+        print(f"{name}: {seconds:.2f} s, test accuracy {accuracy:.2f} %", flush=True)
 
 
-def plain_resolve(output: Path) -> None:
-    """Write the test set as PNG files, each pixel on its own."""
-    from PIL import Image
-
-    path = ROOT / "data" / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz"
-    data = gzip.decompress(path.read_bytes())
-    output.mkdir()
-    for i in range(10_000):
-        picture = Image.new("L", (28, 28))
-        for y in range(28):
-            for x in range(28):
-                picture.putpixel((x, y), data[16 + (i * 28 + y) * 28 + x])
-        picture.save(output / f"{i}.png")
-
-
-def run(*command: object) -> tuple[str, float, float]:
-    """Run `python command`; return its output, wall seconds and peak memory in MB."""
-    start = time.perf_counter()
-    arguments = [sys.executable, *map(str, command)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as p:
-        output = p.stdout.read()
-        _, status, usage = os.wait4(p.pid, 0)
-        p.returncode = os.waitstatus_to_exitcode(status)
-    if p.returncode != 0:
-        sys.exit(f"benchmark.py: {' '.join(arguments)} failed")
-    per_mb = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes, else kB
-    return output, time.perf_counter() - start, usage.ru_maxrss / per_mb
-
-
-def mean_sd(values: list[float]) -> str:
-    """Format values as mean ± standard deviation."""
-    sd = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{mean(values):.2f}{sd}"
-
-
-def run_in_turns(
-    seeds: int, epochs: list[int], plain_epochs: list[int]
-) -> dict[tuple[str, int], list[tuple]]:
-    """Run the plain loop and train.py with each seed and each number of epochs.
-
-    Returns for each name and number of epochs, seed by seed: the seconds and the
-    accuracies of the epochs, the seconds and the peak memory in MB of the process.
-    """
-    results = {("plain loop", n): [] for n in plain_epochs}
-    results |= {("train.py", n): [] for n in epochs}
+def run(rung: int, epochs: int, seed: int) -> tuple[float, float, float]:
+    """Return the seconds of training and of the process, and the last accuracy."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder, "model.ckpt")
-        script = ["train.py", "--output", weights, "--epochs"]
-        commands = {"plain loop": [__file__, "--plain-training"], "train.py": script}
-        for seed in range(seeds):
-            for (name, n), runs in results.items():
-                output, wall, memory = run(*commands[name], n, "--seed", seed)
-                lines = [tuple(map(float, line)) for line in EPOCH.findall(output)]
-                seconds, accuracies = zip(*lines, strict=True)
-                runs.append((seconds, accuracies, wall, memory))
-                result = f"{accuracies[-1]:.2f} %, {wall:.0f} s"
-                print(f"  {name}, {n} epochs, seed {seed}: {result}", flush=True)
-    return results
-
-
-def print_training(results: dict[tuple[str, int], list[tuple]]) -> None:
-    """Print the table of all runs, the ratios, and how the plain loop gets on."""
-    print("\n| training | test accuracy | training | whole process | memory |")
-    print("| --- | --- | --- | --- | --- |")
-    for (name, n), runs in results.items():
-        seconds, accuracies, walls, memories = zip(*runs, strict=True)
-        accuracy = mean_sd([each[-1] for each in accuracies])
-        times = f"{mean(map(sum, seconds)):.1f} s | {mean(walls):.1f} s"
-        row = f"{name}, {n} epochs | {accuracy} % | {times} | {max(memories):.0f} MB"
-        print(f"| {row} |")
-    plain = {n: runs for (name, n), runs in results.items() if name == "plain loop"}
-    for n, runs in plain.items():
-        if pairs := list(zip(runs, results.get(("train.py", n), []))):
-            training = median(sum(p[0]) / sum(t[0]) for p, t in pairs)
-            whole = median(p[2] / t[2] for p, t in pairs)
-            print(
-                f"\nthe plain loop's time by train.py's, {n} epochs, median of seeds:"
-            )
-            print(f"  training {training:.2f}, whole process {whole:.2f}")
-    if plain:
-        print("\nplain loop, mean test accuracy and seconds after each epoch:")
-        longest = max(plain)
-        for n in range(1, longest + 1):
-            accuracy = mean_sd(
-                [accuracies[n - 1] for _, accuracies, *_ in plain[longest]]
-            )
-            seconds = mean(sum(seconds[:n]) for seconds, *_ in plain[longest])
-            print(f"  {n}: {accuracy} %, {seconds:.1f} s")
-
-
-def benchmark_pair(name: str, ours: list, other: list, turns: int = 7) -> None:
-    """Print the seconds of two commands, run in turns, and the median of the ratios.
-
-    The word NEW in a command stands for a folder that does not exist yet.
-    """
-    times = []
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in range(turns + 1):
-            pair = []
-            for which, command in enumerate((ours, other)):
-                new = Path(folder, f"{turn}-{which}")
-                pair.append(run(*(new if a == "NEW" else a for a in command))[1])
-            times.append(pair)
-    times = times[1:]  # the first turn fills the disk cache
-    first, second = (median(column) for column in zip(*times, strict=True))
-    ratio = median(b / a for a, b in times)
-    print(f"{name}: {first:.2f} s and {second:.2f} s, ratio {ratio:.2f}", flush=True)
+        command = [__file__, "--climb", rung, "--epochs", epochs, "--seed", seed]
+        if rung == len(RUNGS) - 1:
+            output = Path(folder, "model.ckpt")
+            command = ["train.py", "--output", output, *command[3:]]
+        command = [sys.executable, *map(str, command)]
+        start = time.perf_counter()
+        printed = subprocess.run(command, check=True, stdout=-1, text=True, cwd=ROOT)
+        process = time.perf_counter() - start
+    seconds, accuracies = zip(*EPOCH.findall(printed.stdout), strict=True)
+    return sum(map(float, seconds)), process, float(accuracies[-1])
 
 
 def describe_machine() -> str:
-    """Return processor, threads and versions in one line."""
-    import torch
-
-    processor = platform.processor() or platform.machine()
+    """Return what a figure depends on, in one line."""
+    name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-        processor = found[1] if found else processor
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor
-    return (
-        f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"Python {platform.python_version()}, {platform.system()}"
-    )
+        text = Path("/proc/cpuinfo").read_text()
+        found = re.search(r"model name\s*: (.*)", text)
+        name = f"{found[1] if found else name}, avx512_bf16: {'avx512_bf16' in text}"
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, print machine and versions, run the benchmarks."""
-    parser = argparse.ArgumentParser(
-        description="Measure the scripts against the plain way of doing the same.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--seeds", type=int, default=3, help="0: no training")
-    parser.add_argument("--epochs", type=int, nargs="*", default=[1, 5], help="ours")
-    parser.add_argument("--plain-epochs", type=int, nargs="*", default=[5, 7])
+    """Run all rungs in turns, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rungs", type=int, nargs="+", default=range(len(RUNGS)))
+    parser.add_argument("--climb", type=int, help=argparse.SUPPRESS)  # for run()
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--plain-training", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--plain-resolve", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.plain_training:
-        return plain_training(args.plain_training, args.seed)
-    if args.plain_resolve:
-        return plain_resolve(args.plain_resolve)
+    if args.climb is not None:
+        return climb(args.climb, args.epochs, args.seed)
     print(describe_machine(), flush=True)
-    if args.seeds:
-        print_training(run_in_turns(args.seeds, args.epochs, args.plain_epochs))
-    plain = [__file__, "--plain-resolve", "NEW"]
-    ours = ["resolve.py", "--output", "NEW"]
-    benchmark_pair("resolve.py and putpixel", ours, plain)
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder, "model.ckpt")
-        run("train.py", "--epochs", 1, "--output", weights)
-        run("resolve.py", "--output", Path(folder, "test"))
-        ours = ["demo.py", Path(folder, "test", "12.png"), "--model", weights]
-        benchmark_pair("import torch and demo.py", ["-c", "import torch"], ours)
+    results = {rung: [] for rung in args.rungs}
+    for seed in range(args.seeds):
+        for rung, runs in results.items():
+            runs.append(run(rung, args.epochs, seed))
+            print(f"seed {seed}, rung {rung}: {runs[-1]}", file=sys.stderr, flush=True)
+    print(f"| {args.epochs} epochs | test accuracy | training | whole process |")
+    print("| --- | --- | --- | --- |")
+    plain = results[args.rungs[0]]
+    for rung, runs in results.items():
+        accuracies = [accuracy for *_, accuracy in runs]
+        sd = f" ± {stdev(accuracies):.2f}" if len(runs) > 1 else ""
+        training, process = (
+            f"{median(r[i] for r in runs):.1f} s, "
+            f"{median(p[i] / r[i] for p, r in zip(plain, runs)):.2f} x"
+            for i in (0, 1)
+        )
+        print(f"| {RUNGS[rung]} | {mean(accuracies):.2f}{sd} % | {training} | {process} |")
 
 
 if __name__ == "__main__":
