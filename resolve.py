@@ -3,8 +3,8 @@
     python resolve.py                                        # the MNIST test set
     python resolve.py IMAGES LABELS --output DIR --class-folders
 
-Without arguments it writes test/0.png ... test/9999.png and, last of all, their labels
-in this order to test/label.txt (7,2,1,0,...).
+Without arguments it writes test/0.png ... test/9999.png and, when these are complete,
+their labels in the same order to test/label.txt (7,2,1,0,...).
 
 What an IDX file holds, with all numbers big-endian (most significant byte first):
 
@@ -24,83 +24,91 @@ import gzip
 import struct
 import sys
 import zlib
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-DATA = Path(__file__).resolve().parent / "data" / "MNIST" / "raw"
-PACKED = (b"PK", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")  # zip and npz, bz2, xz, 7z
-
 
 def find_file(path: Path) -> Path:
-    """Return `path` if it is a file, otherwise one of a name that people give it.
-
-    That is with or without .gz, with ".idx" for "-idx", or in a folder of its own name.
-    """
-    if path.is_file() or not path.name:
-        return path
+    """Return the file of that name, with or without .gz, or in a folder of its name."""
     name = glob.escape(path.name.removesuffix(".gz"))
     name = name.replace("-idx", "[-.]idx").replace(".idx", "[-.]idx")
-    patterns = (name, f"{name}.gz", f"{name}/{name}")
-    found = [file for pattern in patterns for file in path.parent.glob(pattern)]
-    return next((file for file in found if file.is_file()), path)
+    found = [path.parent.glob(p) for p in (name, f"{name}.gz", f"{name}/{name}")]
+    return next((file for file in [path, *chain(*found)] if file.is_file()), path)
 
 
-def find_labels(images_path: Path) -> Path | None:
-    """Return the labels beside `images_path` (images-idx3 -> labels-idx1), if any."""
-    images_path = images_path.resolve()
-    name = images_path.name.replace("images", "labels").replace("idx3", "idx1")
-    for place in (images_path, images_path.parent):  # its folder's, if it has its own
-        labels_path = find_file(place.with_name(name))
-        if labels_path.is_file() and name != images_path.name:
-            return labels_path
-    return None
+def find_labels(path: Path) -> Path | None:
+    """Return the labels beside the images of `path`, or beside their own folder."""
+    name = path.name.replace("images", "labels").replace("idx3", "idx1")
+    found = [find_file(place.with_name(name)) for place in (path, path.parent)]
+    return next((file for file in found if file.is_file() and name != path.name), None)
 
 
 def read_idx(path: Path, ndim: int) -> np.ndarray:
-    """Read an IDX file, plain or gzip, as uint8 with `ndim` dimensions.
-
-    Raises OSError if it cannot be opened, ValueError if it is anything else or broken.
-    """
+    """Return the uint8 array of an IDX file, plain or gzip; OSError or ValueError."""
     data = path.read_bytes()
-    if data.startswith(PACKED):
+    if data.startswith((b"PK", b"BZh", b"\xfd7zXZ")):  # zip and npz, bz2, xz
         raise ValueError(f"{path}: a packed file, unpack it first")
     try:
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-        magic = struct.unpack_from(">HBB", data)
-        if magic != (0, 8, ndim):
-            raise ValueError(f"it begins with {data[:4].hex(' ')}")
-        shape = struct.unpack_from(f">{ndim}I", data, 4)
+        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        shape = struct.unpack_from(f">{ndim}I", data, offset=4)
+        if struct.unpack_from(">HBB", data) != (0, 8, ndim) or 0 in shape:
+            raise ValueError(f"it begins with {data[:16].hex(' ')}")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * ndim).reshape(shape)
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected a whole IDX file that begins with 00 00 08 0{ndim} "
-            f"({error}); fetch it again or name another"
-        ) from error
+        kind = f"a whole IDX file, 00 00 08 0{ndim} ..."
+        raise ValueError(f"{path}: expected {kind} ({error}), name another") from error
 
 
 def write_pictures(
     images: np.ndarray, labels: np.ndarray | None, output: Path, class_folders: bool
 ) -> None:
-    """Write each image (N, H, W) as a PNG file, and their labels (N,) last.
-
-    Raises ValueError if `output` holds files of other names, OSError.
-    """
+    """Write images (N, H, W), then labels (N,), into a folder without other files."""
     names = [f"{i}.png" for i in range(len(images))]
     if class_folders:
         names = [f"{label}/{name}" for label, name in zip(labels, names)]
-    strange = {p.relative_to(output) for p in output.rglob("*") if not p.is_dir()}
-    strange -= {Path(name) for name in [*names, "label.txt"]}
-    if strange:
-        raise ValueError(f"{output}: holds {min(strange)}, choose an empty --output")
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "label.txt").unlink(missing_ok=True)  # where it is, all is complete
+    others = {str(p.relative_to(output)) for p in output.rglob("*") if not p.is_dir()}
+    if others - {*names, "label.txt"}:
+        raise ValueError(f"{output}: holds other files, choose an empty --output")
+    Path(output, "label.txt").unlink(missing_ok=True)  # where it is, all is complete
     for i, (image, name) in enumerate(zip(images, names)):
-        (output / name).parent.mkdir(exist_ok=True)
+        Path(output, name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(output / name)
         if i % 1000 == 0 and sys.stderr.isatty():
             print(f"{i} of {len(images)} pictures", end="\r", file=sys.stderr)
     if labels is not None and not class_folders:  # else the folders are the labels
-        (output / "label.txt").write_text(",".join(map(str, labels)) + "\n")
+        Path(output, "label.txt").write_text(",".join(map(str, labels)) + "\n")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read and check everything, then write the pictures and their labels."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    raw = Path(__file__).resolve().parent / "data" / "MNIST" / "raw"
+    default, add = raw / "t10k-images-idx3-ubyte", parser.add_argument
+    add("images", nargs="?", type=Path, default=default, help="IDX file, plain or gzip")
+    add("labels", nargs="?", type=Path, help="default: the file beside IMAGES, if any")
+    add("--output", type=Path, default="test", help="folder, new or empty")
+    add("--class-folders", action="store_true", help="write 7/0.png, for ImageFolder")
+    args = parser.parse_args(argv)
+    try:
+        images_path = args.images.resolve()
+        images, labels = read_idx(find_file(images_path), ndim=3), None
+        if path := args.labels or find_labels(images_path):
+            labels = read_idx(find_file(path.resolve()), ndim=1)
+            if len(labels) != len(images):
+                raise ValueError(f"{path}: {len(labels)} labels, {len(images)} images")
+        elif args.class_folders:
+            raise ValueError(f"{images_path}: --class-folders needs a file of labels")
+        write_pictures(images, labels, args.output, args.class_folders)
+    except (OSError, ValueError) as error:
+        sys.exit(f"resolve.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"resolve.py: stopped, run it again to complete {args.output}")
+    what = "pictures, no labels," if labels is None else "pictures and their labels"
+    print(f"Wrote {len(images)} {what} to {args.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,10 +22,9 @@ from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 
 
 def load_mnist(data_dir: Path, device: torch.device) -> list[tuple[torch.Tensor, ...]]:
-    """Return the training set and the test set, each as two tensors on the device.
+    """Return the training set and the test set, whole, as tensors on the device.
 
-    Images (N, 28, 28) uint8 and labels (N,) int64. Raises ValueError if they are neither
-    in the folder nor can be downloaded.
+    Images (N, 28, 28) uint8, labels (N,) int64. ValueError if they cannot be loaded.
     """
     folder = data_dir / "MNIST" / "raw"
     socket.setdefaulttimeout(10)  # seconds; without it a download may wait for ever
@@ -35,20 +34,18 @@ def load_mnist(data_dir: Path, device: torch.device) -> list[tuple[torch.Tensor,
         sets = [MNIST(data_dir, train, download=True) for train in (True, False)]
         for data in sets:
             if data.data.shape != (len(data.targets), 28, 28) or data.targets.max() > 9:
-                raise ValueError("expected images of 28x28, as many labels, 0 to 9")
+                raise ValueError("expected images of 28x28, each with a label 0 to 9")
     except (AssertionError, OSError, RuntimeError, ValueError) as error:
         names = ", ".join(name for name, _ in MNIST.resources)
-        reason = " ".join(str(error).split()) or "a file is not in the IDX format"
-        raise ValueError(f"{folder}: no MNIST ({reason}); put only {names} there") from error
+        why = " ".join(str(error).split()) or "a file is not in the IDX format"
+        raise ValueError(f"{folder}: no MNIST ({why}), put only {names} there")
     return [(data.data.to(device), data.targets.to(device)) for data in sets]
 
 
 def distort(images: torch.Tensor) -> torch.Tensor:
-    """Turn, stretch, slant and shift each image (N, 28, 28) uint8 a little, at random.
-
-    Returns (N, 1, 28, 28) float32 in [0, 1].
-    """
-    # Affine matrices, drawn on the CPU so that a seed means the same on each device.
+    """Move each image (N, 28, 28) uint8 a little: (N, 1, 28, 28) float32 in [0, 1]."""
+    # Affine matrices turn, stretch, slant and shift each image at random. They are made
+    # on the CPU, so that a seed means the same on each device.
     limits = torch.tensor([0.1, 0.1, 2 / 28])  # the last is one pixel
     change = limits * torch.empty(len(images), 2, 3).uniform_(-1, 1)
     matrices = (torch.eye(2, 3) + change).to(images.device)
@@ -62,12 +59,12 @@ def distort(images: torch.Tensor) -> torch.Tensor:
 def train(
     train_set: tuple, test_set: tuple, epochs: int, batch_size: int, lr: float
 ) -> tuple[ConvNet, float]:
-    """Return a trained network and its test accuracy in %; ValueError if it diverges."""
+    """Return a trained network and its test accuracy in %, or raise ValueError."""
     images, labels = train_set
     steps, device = math.ceil(len(images) / batch_size), images.device
     model = ConvNet().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), fused=True)
-    # The learning rate rises to lr, then falls to almost 0.
+    # The learning rate rises to lr, then falls to almost 0: see the README's ladder.
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, steps * epochs, pct_start=0.15, cycle_momentum=False
     )
@@ -79,9 +76,9 @@ def train(
         inputs = distort(images)  # anew in each epoch
         order = torch.randperm(len(images)).to(device)
         for step, batch in enumerate(order.split(batch_size), start=1):
-            progress = scheduler.last_epoch / scheduler.total_steps
-            model.layer1.requires_grad_(progress < 0.3)  # frozen from then on
-            model.layer2.requires_grad_(progress < 0.85)
+            # The first layer is frozen after a fifth of the steps: 30 % faster.
+            is_early = scheduler.last_epoch < steps * epochs / 5
+            model.layer1.requires_grad_(is_early).train(is_early)
             with torch.autocast(device.type, torch.bfloat16, use_bfloat16):
                 logits = model(inputs[batch])
                 loss = F.cross_entropy(logits, labels[batch], label_smoothing=0.03)
@@ -125,19 +122,18 @@ def main(argv: list[str] | None = None) -> None:
         is_other = args.output.exists() and not args.output.is_file()
         if is_other or not os.access(args.output.parent, os.W_OK):
             raise ValueError(f"{args.output}: choose a file in a writable folder")
-        train_set, test_set = load_mnist(args.data_dir, choose_device(args.device))
+        sets = load_mnist(args.data_dir, choose_device(args.device))
         torch.manual_seed(args.seed)  # of the weights, the order and the distortions
         torch.backends.cudnn.deterministic = True
-        settings = args.epochs, args.batch_size, args.lr
-        model, accuracy = train(train_set, test_set, *settings)
+        model, accuracy = train(*sets, args.epochs, args.batch_size, args.lr)
         torch.save(model.cpu().state_dict(), f"{args.output}.part")
         os.replace(f"{args.output}.part", args.output)  # the old ones stay until now
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
         sys.exit(f"train.py: stopped, {args.output} is as it was")
-    count = len(test_set[1])
-    print(f"Test Accuracy of the model on the {count} test images: {accuracy:.2f} %")
+    result = f"on the {len(sets[1][1])} test images: {accuracy:.2f} %"
+    print(f"Test Accuracy of the model {result}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Climb from the loop of most tutorials to train.py, one change at a time.
 
-    python tests/benchmark.py              # 5 seeds: more than half an hour on two cores
+    python tests/benchmark.py              # 5 seeds: 35 minutes on two cores
     python tests/benchmark.py --epochs 1 --rungs 0 7
 
 Prints a table: each rung has everything that the rungs above it have. Each run is a
@@ -38,13 +38,13 @@ RUNGS = (
     "distorted images",
     "`channels_last`",
     "bfloat16, where the CPU has it",
-    "frozen layers: `train.py`",
+    "first layer frozen: `train.py`",
 )
 EPOCH = re.compile(r"Epoch \[\d+/\d+\]: ([\d.]+) s, test accuracy ([\d.]+) %")
 
 
 def climb(rung: int, epochs: int, seed: int) -> None:
-    """Train with the changes up to `rung`; print the line of train.py for each epoch."""
+    """Train with the changes up to `rung`; print train.py's line for each epoch."""
     torch.manual_seed(seed)
     device = choose_device()
     (images, labels), test_set = load_mnist(ROOT / "data", device)
@@ -67,7 +67,9 @@ def climb(rung: int, epochs: int, seed: int) -> None:
 
     def batches():
         if rung == 0:
-            yield from ((images.to(device), labels.to(device)) for images, labels in loader)
+            yield from (
+                (images.to(device), labels.to(device)) for images, labels in loader
+            )
             return
         inputs = distort(images) if rung >= 4 else None
         for batch in torch.randperm(60_000).to(device).split(100):
@@ -145,7 +147,9 @@ def main(argv: list[str] | None = None) -> None:
             f"{median(p[i] / r[i] for p, r in zip(plain, runs)):.2f} x"
             for i in (0, 1)
         )
-        print(f"| {RUNGS[rung]} | {mean(accuracies):.2f}{sd} % | {training} | {process} |")
+        print(
+            f"| {RUNGS[rung]} | {mean(accuracies):.2f}{sd} % | {training} | {process} |"
+        )
 
 
 if __name__ == "__main__":

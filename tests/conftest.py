@@ -1,6 +1,7 @@
-"""What the tests share: the path to the scripts, small MNIST-like data, a runner."""
+"""What the tests share: small data of MNIST's form, a trained network, a runner."""
 
 import gzip
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,76 +16,67 @@ sys.path.insert(0, str(ROOT))
 
 def pytest_configure(config):
     """Warnings that our own files cause are errors."""
-    for script in ("model", "train", "resolve", "demo"):
+    for script in ("model", "train", "resolve", "demo", "prepare"):
         config.addinivalue_line("filterwarnings", f"error:::{script}")
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
     """Return a uint8 array in IDX form, written from the format's description."""
-    header = bytes([0, 0, 8, array.ndim])
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return header + sizes + array.tobytes()
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
 
 
-def write_mnist(data_dir: Path, images: dict, labels: dict) -> None:
-    """Write the four files for the keys "train" and "t10k" of both dicts."""
-    raw = data_dir / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for split in ("train", "t10k"):
-        (raw / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(images[split]))
-        (raw / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes(labels[split]))
+def run(*arguments, cwd=ROOT) -> subprocess.CompletedProcess:
+    """Run a script of ours as a user would: run("train.py", "--epochs", 1)."""
+    script, *rest = map(str, arguments)
+    command = [sys.executable, str(ROOT / script), *rest]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
-def mnist_arrays(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read one of the committed sets without the project's own reader."""
-    with gzip.open(RAW / f"{split}-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(RAW / f"{split}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)
-    return images, labels
+def sentence_of(main, *arguments, capsys) -> str:
+    """Call the main of a script; return the one sentence in which it must end."""
+    with pytest.raises(SystemExit) as stop:
+        main([*map(str, arguments)])
+    assert stop.value.code not in (0, None)
+    text = capsys.readouterr().err if stop.value.code == 2 else stop.value.code
+    *usage, sentence = text.strip().splitlines()
+    assert all(line.startswith(("usage:", " ")) for line in usage), text
+    return sentence
 
 
 @pytest.fixture(scope="session")
 def test_set() -> tuple[np.ndarray, np.ndarray]:
-    """The 10,000 test images (10000, 28, 28) and labels (10000,), both uint8."""
-    return mnist_arrays("t10k")
+    """The 10,000 test images (N, 28, 28) and labels (N,), uint8, not by our reader."""
+    images = gzip.decompress((RAW / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((RAW / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    images = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+    return images, np.frombuffer(labels, np.uint8, offset=8)
 
 
 @pytest.fixture
 def tiny_data(tmp_path, test_set) -> Path:
     """A data folder with 640 images to train on and 100 to test on."""
-    images, labels = test_set
-    write_mnist(
-        tmp_path / "tiny",
-        {"train": images[:640], "t10k": images[640:740]},
-        {"train": labels[:640], "t10k": labels[640:740]},
-    )
+    raw = tmp_path / "tiny" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, chosen in (("train", slice(640)), ("t10k", slice(640, 740))):
+        images, labels = (array[chosen] for array in test_set)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     return tmp_path / "tiny"
 
 
-def run(*arguments, cwd=ROOT, **options) -> subprocess.CompletedProcess:
-    """Run a script of ours as a user would: run("train.py", "--epochs", 1)."""
-    script, *rest = map(str, arguments)
-    command = [sys.executable, str(ROOT / script), *rest]
-    options = {"capture_output": True, "text": True, "timeout": 600, **options}
-    return subprocess.run(command, check=False, cwd=cwd, **options)
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
+    """One real epoch, in a folder of its own: what it printed, and the weights."""
+    folder = tmp_path_factory.mktemp("trained 数字")
+    return run("train.py", "--epochs", 1, cwd=folder), folder / "model.ckpt"
 
 
-def imports(script: str, module: str) -> bool:
-    """Tell whether importing a script of ours in a new process imports `module`."""
-    code = f"import {script}, sys; sys.exit({module!r} in sys.modules)"
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 1
-
-
-def assert_one_sentence(result: subprocess.CompletedProcess, *words: str) -> None:
-    """Check that a run ended in one plain sentence which holds all `words`."""
-    assert result.returncode not in (0, None) and result.returncode > 0
-    lines = [
-        line
-        for line in result.stderr.strip().splitlines()
-        if not line.startswith(("usage:", " "))  # argparse prints its usage first
-    ]
-    assert len(lines) == 1, result.stderr
-    for word in words:
-        assert word in lines[0], lines[0]
+@pytest.fixture
+def copied_data(tmp_path) -> Path:
+    """A data folder with the four original files alone, as in a fresh clone."""
+    raw = tmp_path / "copied" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in RAW.glob("*.gz"):
+        shutil.copy(path, raw)
+    return tmp_path / "copied"
