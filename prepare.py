@@ -80,10 +80,10 @@ def find_sheet(small: np.ndarray) -> np.ndarray | None:
     for region in (bright, ~bright):
         labels = connected_components(region)
         sheet = labels == np.bincount(labels[region], minlength=1).argmax()
-        sides = np.ptp(np.nonzero(sheet), axis=1) + 1
-        is_large = sides.min() > SIDE / 4 and sides.prod() < 0.97 * small.size
+        inside = crop(region, sheet, 0, 1)
+        is_large = min(inside.shape) > SIDE / 4 and inside.size < 0.97 * small.size
         # It fills its box, as no digit does, and is nearly all there is of its kind.
-        if is_large and sheet.sum() > max(0.7 * sides.prod(), 0.9 * region.sum()):
+        if is_large and inside.sum() > max(0.7 * inside.size, 0.9 * region.sum()):
             return sheet
 
 
