@@ -53,7 +53,7 @@ def draw_ink(digit: np.ndarray, height: int, rng: Generator, pen: bool) -> np.nd
     image = image.rotate(rng.uniform(-6, 6), Image.Resampling.BICUBIC)
     edges = blur(np.float32(image) / 255, height / 60)
     ink = ((edges - 0.47) * height / 15 + 0.5).clip(0, 1)
-    if pen:  # as erosion makes strokes thinner; about two thirds of MNIST's width remain
+    if pen:  # erosion makes the strokes thinner
         thin = Image.fromarray(np.uint8(255 * ink))
         for _ in range(max(1, round(height * 0.01))):
             thin = thin.filter(ImageFilter.MinFilter(3))
