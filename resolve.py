@@ -24,7 +24,6 @@ import gzip
 import struct
 import sys
 import zlib
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,9 @@ def find_file(path: Path) -> Path:
     """Return the file of that name, with or without .gz, or in a folder of its name."""
     name = glob.escape(path.name.removesuffix(".gz"))
     name = name.replace("-idx", "[-.]idx").replace(".idx", "[-.]idx")
-    found = [path.parent.glob(p) for p in (name, f"{name}.gz", f"{name}/{name}")]
-    return next((file for file in [path, *chain(*found)] if file.is_file()), path)
+    patterns = name, f"{name}.gz", f"{name}/{name}"
+    found = [path, *(file for p in patterns for file in path.parent.glob(p))]
+    return next((file for file in found if file.is_file()), path)
 
 
 def find_labels(path: Path) -> Path | None:
@@ -69,12 +69,13 @@ def write_pictures(
     names = [f"{i}.png" for i in range(len(images))]
     if class_folders:
         names = [f"{label}/{name}" for label, name in zip(labels, names)]
-    others = {str(p.relative_to(output)) for p in output.rglob("*") if not p.is_dir()}
-    if others - {*names, "label.txt"}:
+    there = [p.relative_to(output) for p in output.rglob("*") if not p.is_dir()]
+    if {p.as_posix() for p in there} - {*names, "label.txt"}:
         raise ValueError(f"{output}: holds other files, choose an empty --output")
+    for folder in {Path(output, name).parent for name in names}:
+        folder.mkdir(parents=True, exist_ok=True)
     Path(output, "label.txt").unlink(missing_ok=True)  # where it is, all is complete
     for i, (image, name) in enumerate(zip(images, names)):
-        Path(output, name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(output / name)
         if i % 1000 == 0 and sys.stderr.isatty():
             print(f"{i} of {len(images)} pictures", end="\r", file=sys.stderr)
