@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 from prepare import prepare
 
-UNSURE = 0.75  # below it are most wrong answers, and few right ones
+UNSURE = 0.75  # on real pictures: 7 of 13 wrong answers are below, 2 % of the right
 HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")  # bytes 4 to 12
 
 

@@ -66,7 +66,7 @@ def connected_components(mask: np.ndarray) -> np.ndarray:
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """Return where two classes of values differ most (N. Otsu, 1979)."""
+    """Return from where on values differ most from those below it (N. Otsu, 1979)."""
     counts, edges = np.histogram(values, 256)
     below, total = counts.cumsum(), counts.sum()
     mass = (counts * (edges[1:] + edges[:-1]) / 2).cumsum()
@@ -98,10 +98,10 @@ def find_ink(small: np.ndarray) -> np.ndarray:
 
 def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
     """Return where the digit is, (H, W) bool, and how many others there may be."""
-    threshold, found = -1.0, []
-    while len(found) < 3 and (ink > threshold).any():
-        threshold = otsu_threshold(ink[ink > threshold])
-        mask = ink > threshold
+    threshold, found = 0.0, []
+    for _ in range(3):
+        threshold = otsu_threshold(ink[ink >= threshold])
+        mask = ink >= threshold
         labels = connected_components(dilate(mask, 3)) * mask  # joined with near ones
         choices = []
         for n in np.unique(labels[mask]):
@@ -118,7 +118,7 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
     return digit, others
 
 
-def draw(ink: np.ndarray) -> np.ndarray:
+def draw_like_mnist(ink: np.ndarray) -> np.ndarray:
     """Draw the ink (H, W) of a digit as MNIST's digits are, (28, 28) uint8."""
     ink = np.pad(scale(ink, 80), 8)
     mask = ink > 127
@@ -151,4 +151,4 @@ def prepare(grey: np.ndarray, is_close: bool = False) -> tuple[np.ndarray, int]:
     if length < SIDE / 2 and not is_close:
         return prepare(crop(grey, digit, 0.3 * length, k), is_close=True)[0], others
     ink = np.where(digit, ink / np.percentile(ink[digit], 90) * 255, 0)
-    return draw(crop(ink, digit, 0, 1)), others
+    return draw_like_mnist(crop(ink, digit, 0, 1)), others

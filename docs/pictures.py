@@ -213,7 +213,7 @@ def main(argv: list[str] | None = None) -> None:
     save(draw_row([photo, pixels], captions, 300), "seen.png")
     small = prepare.scale(photo, prepare.SIDE)
     ink = prepare.find_ink(small)
-    mask, (digit, _) = ink > prepare.otsu_threshold(ink), prepare.find_digit(ink)
+    mask, (digit, _) = ink >= prepare.otsu_threshold(ink), prepare.find_digit(ink)
     steps = [photo, ink / ink.max() * 255, mask * 255, digit * 255, pixels]
     names = ["photograph", "paper taken away", "threshold", "component", "28x28"]
     save(draw_row(steps, names, 130), "steps.png")

@@ -108,10 +108,6 @@ def test_enlarged_scans_of_test_images_are_read_as_the_originals(weights, test_s
     assert right.mean() > 0.97
 
 
-def turned(picture):
-    return picture.rotate(90, expand=True), {"exif": orientation(6)}
-
-
 def orientation(value):
     exif = Image.Exif()
     exif[0x0112] = value
@@ -298,7 +294,7 @@ def test_otsus_threshold_is_the_best_of_all(values, other):
     found = prepare.otsu_threshold(values)
 
     def variance(t):
-        low, high = values[values <= t], values[values > t]
+        low, high = values[values < t], values[values >= t]
         if not len(low) or not len(high):
             return 0
         return len(low) * len(high) * (low.mean() - high.mean()) ** 2

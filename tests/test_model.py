@@ -6,13 +6,7 @@ from torch.nn import functional as F
 
 from model import ConvNet, choose_device, to_input
 
-BLOCK = {
-    "1.weight": 0,
-    "1.bias": 0,
-    "1.running_mean": 0,
-    "1.running_var": 0,
-    "0.bias": 0,
-}
+BLOCK = ("0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var")
 
 
 def test_the_state_dict_is_that_of_the_plain_tutorial_network():
