@@ -67,11 +67,10 @@ def connected_components(mask: np.ndarray) -> np.ndarray:
 
 def otsu_threshold(values: np.ndarray) -> float:
     """Return from where on values differ most from those below it (N. Otsu, 1979)."""
-    counts, edges = np.histogram(values, 256)
-    below, total = counts.cumsum(), counts.sum()
-    mass = (counts * (edges[1:] + edges[:-1]) / 2).cumsum()
-    gap = mass[-1] * below - total * mass  # between the classes' means, not yet divided
-    return edges[1:][(gap**2 / np.maximum(below * (total - below), 1)).argmax()]
+    values = np.sort(np.float64(values), axis=None)
+    n, below = np.arange(values.size), np.cumsum(values) - values
+    gap = values.sum() * n - values.size * below  # of the means, times both counts
+    return values[(gap**2 / np.maximum(n * (values.size - n), 1)).argmax()]
 
 
 def find_sheet(small: np.ndarray) -> np.ndarray | None:
