@@ -142,7 +142,7 @@ def draw_panel(
     pen.line((left, top, left, bottom, right, bottom), GREY, 3)
     pen.line([*zip(xs, ys)], BLUE, 6, joint="curve")
     for x, y in zip(xs, ys):
-        pen.circle((x, y), 9, BLUE)
+        pen.ellipse((x - 9, y - 9, x + 9, y + 9), BLUE)
     write(pen, (left + right) / 2, 60, title, 48)
     write(pen, (left + right) / 2, bottom + 100, "epoch", 42)
     for epoch in range(int(last) + 1):
