@@ -1,16 +1,15 @@
-"""Make anybody's picture of a digit like MNIST's: 28x28, white on black, centred.
+"""Make any picture of a digit look like MNIST's: 28x28, white on black, centred.
 
-1. A picture that is like MNIST's already is taken as it is; others shrink to 96 pixels.
-2. If there is a sheet on a desk, or a dark square on a page, begin again inside it.
+1. A picture that looks like MNIST's is left alone; others are scaled to 96 pixels.
+2. If there is a sheet on a desk, or a dark square on a page, start again inside it.
 3. The paper is the median of each pixel's surroundings. What differs from it is ink:
    dark or bright ink, whichever differs more.
-4. Otsu's threshold tells ink from paper. Raise it while what it finds lies along the
-   edge of the picture, as ruled lines, shadows and desks do.
+4. Otsu's threshold separates ink from paper. It is raised if what it finds lies along
+   the edge of the picture, as ruled lines, shadows and desks do.
 5. Of the connected components, the digit is the one that is long and strong and lies
-   clear of the edge. If it is small, begin again with its surroundings alone.
-6. Widen strokes that are thinner than MNIST's.
-7. As MNIST was made (C. Yadav and L. Bottou, arXiv 1905.10498): scale to 20 pixels,
-   brightest 255, and put the centre of mass in the middle of 28x28.
+   clear of the edge. If it is small, start again with its surroundings alone.
+6. Widen thin strokes. Then, as MNIST was made (Yadav and Bottou, arXiv 1905.10498):
+   scale to 20 pixels, brightest 255, and the centre of mass in the middle of 28x28.
 """
 
 import numpy as np
@@ -21,12 +20,11 @@ STROKE = 0.12  # the width of MNIST's strokes, as a share of the digit's longer 
 
 
 def is_like_mnist(grey: np.ndarray) -> bool:
-    """Tell whether a picture is as MNIST's 70,000 are: 28x28, on black, centred."""
+    """Return whether (H, W) uint8 has the form of MNIST's pictures, all 70,000."""
     if grey.shape != (28, 28) or not grey.any():
         return False
-    places = np.nonzero(grey)
-    centre = np.average(places, axis=1, weights=grey[places])
-    return longest_side(grey) in (19, 20) and bool(abs(centre - 14).max() < 0.6)
+    centre = np.average(np.nonzero(grey), axis=1, weights=grey[grey > 0])
+    return longest_side(grey) in (19, 20) and abs(centre - 14).max() < 0.6
 
 
 def longest_side(pixels: np.ndarray) -> int:
@@ -40,8 +38,9 @@ def scale(pixels: np.ndarray, longest: int) -> np.ndarray:
     return np.float32(image.resize(size, Image.Resampling.BICUBIC)).clip(0, 255)
 
 
-def crop(pixels: np.ndarray, mask: np.ndarray, margin: float, k: float) -> np.ndarray:
-    """Cut out the bounding box of `mask`, whose pixels are k wide, and a margin."""
+def crop(pixels: np.ndarray, mask: np.ndarray, margin: float = 0) -> np.ndarray:
+    """Cut out the bounding box of `mask`, and a margin in the mask's pixels."""
+    k = max(pixels.shape) / max(mask.shape)  # the mask may be of the shrunk picture
     left, top, right, bottom = Image.fromarray(mask).getbbox()
     left, top = (max(0, int(k * (side - margin))) for side in (left, top))
     right, bottom = (int(np.ceil(k * (side + margin))) for side in (right, bottom))
@@ -54,32 +53,32 @@ def dilate(image: np.ndarray, reach: int) -> np.ndarray:
 
 
 def connected_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 8-connected components of (H, W) bool: (H, W) int32, 0 is outside."""
+    """Number the 8-connected components of (H, W) bool: (H, W) int32, 0 outside."""
     labels = np.arange(1, mask.size + 1, dtype=np.int32).reshape(mask.shape) * mask
     before = None
     while not np.array_equal(labels, before):
         before = labels
         spread = dilate(labels, 1) * mask  # the largest number of a component spreads
-        # Number n began at the n-th pixel: jump to the number which that has by now.
+        # Number n began at the n-th pixel: take the number that pixel has by now.
         labels = np.append(np.int32(0), spread)[spread]
     return labels
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """Return from where on values differ most from those below it (N. Otsu, 1979)."""
+    """Return the threshold that best separates values into two classes (Otsu, 1979)."""
     values = np.sort(np.float64(values), axis=None)
     n, below = np.arange(values.size), np.cumsum(values) - values
-    gap = values.sum() * n - values.size * below  # of the means, times both counts
+    gap = values.sum() * n - values.size * below  # between the means, times both counts
     return values[(gap**2 / np.maximum(n * (values.size - n), 1)).argmax()]
 
 
 def find_sheet(small: np.ndarray) -> np.ndarray | None:
-    """Return a large rectangle, bright on dark or dark on bright, if there is one."""
+    """Return the mask (H, W) bool of a large bright or dark rectangle, or None."""
     bright = small > 0.4 * small.max()  # few shadows are that dark
     for region in (bright, ~bright):
         labels = connected_components(region)
         sheet = labels == np.bincount(labels[region], minlength=1).argmax()
-        inside = crop(region, sheet, 0, 1)
+        inside = crop(region, sheet)
         is_large = min(inside.shape) > SIDE / 4 and inside.size < 0.97 * small.size
         # It fills its box, as no digit does, and is nearly all there is of its kind.
         if is_large and inside.sum() > max(0.7 * inside.size, 0.9 * region.sum()):
@@ -101,7 +100,7 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
     for _ in range(3):
         threshold = otsu_threshold(ink[ink >= threshold])
         mask = ink >= threshold
-        labels = connected_components(dilate(mask, 3)) * mask  # joined with near ones
+        labels = connected_components(dilate(mask, 3)) * mask  # joins strokes nearby
         choices = []
         for n in np.unique(labels[mask]):
             part = labels == n
@@ -111,25 +110,24 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
         best, n, is_clear = max(choices)
         others = sum(score > best / 2 for score, *_ in choices) - 1
         found.append((labels == n, is_clear, others))
-    digit, _, others = next((choice for choice in found if choice[1]), found[0])
-    if ink[digit].mean() < 5:  # grey levels of 255: noise
+    digit, _, others = max(found, key=lambda choice: choice[1])  # the first clear one
+    if ink[digit].mean() < 5:  # of 255 grey levels: noise
         raise ValueError("nothing to read, no ink stands out from the paper")
     return digit, others
 
 
 def draw_like_mnist(ink: np.ndarray) -> np.ndarray:
-    """Draw the ink (H, W) of a digit as MNIST's digits are, (28, 28) uint8."""
+    """Draw the ink (H, W) of a digit the way MNIST's were drawn, (28, 28) uint8."""
     ink = np.pad(scale(ink, 80), 8)
     mask = ink > 127
     outline = (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
     width = 2 * mask.sum() / (np.pi / 4 * outline)  # 2 area / perimeter
     ink = dilate(ink, max(0, round((STROKE * 80 - width) / 2)))
-    digit = scale(crop(ink, ink > 0, 0, 1), 20)
+    digit = scale(crop(ink, ink > 0), 20)
     digit = np.uint8(digit / digit.max() * 255 + 0.5)
-    places = np.nonzero(digit)
-    centre = np.average(places, axis=1, weights=digit[places])
+    centre = np.average(np.nonzero(digit), axis=1, weights=digit[digit > 0])
     room = 28 - np.array(digit.shape)
-    before = np.int64(np.clip(np.round(14 - centre), 0, room))
+    before = np.clip(np.round(14 - centre), 0, room).astype(int)
     return np.pad(digit, np.stack([before, room - before], axis=1))
 
 
@@ -140,14 +138,13 @@ def prepare(grey: np.ndarray, is_close: bool = False) -> tuple[np.ndarray, int]:
     """
     if is_like_mnist(grey):
         return grey, 0
-    small, k = scale(grey, SIDE), max(grey.shape) / SIDE
-    sheet = find_sheet(small) if k > 1 else None
-    if sheet is not None:
-        return prepare(crop(grey, sheet, -1, k))
+    small = scale(grey, SIDE)
+    if max(grey.shape) > SIDE and (sheet := find_sheet(small)) is not None:
+        return prepare(crop(grey, sheet, margin=-1))
     ink = find_ink(small)
     digit, others = find_digit(ink)
     length = longest_side(digit)
     if length < SIDE / 2 and not is_close:
-        return prepare(crop(grey, digit, 0.3 * length, k), is_close=True)[0], others
+        return prepare(crop(grey, digit, 0.3 * length), is_close=True)[0], others
     ink = np.where(digit, ink / np.percentile(ink[digit], 90) * 255, 0)
-    return draw_like_mnist(crop(ink, digit, 0, 1)), others
+    return draw_like_mnist(crop(ink, digit)), others

@@ -1,6 +1,6 @@
 """Climb from the loop of most tutorials to train.py, one change at a time.
 
-    python tests/benchmark.py              # 5 seeds: 35 minutes on two cores
+    python tests/benchmark.py              # 5 seeds: 45 minutes on two cores
     python tests/benchmark.py --epochs 1 --rungs 0 7
 
 Prints a table: each rung has everything that the rungs above it have. Each run is a
@@ -36,9 +36,9 @@ RUNGS = (
     "AdamW, one-cycle schedule to 0.01",
     "label smoothing",
     "distorted images",
-    "`channels_last`",
-    "bfloat16, where the CPU has it",
-    "first layer frozen: `train.py`",
+    "`channels_last`: pixels in another order in memory",
+    "bfloat16: numbers of 16 bits, where the CPU has them",
+    "first layer frozen (it no longer learns): `train.py`",
 )
 EPOCH = re.compile(r"Epoch \[\d+/\d+\]: ([\d.]+) s, test accuracy ([\d.]+) %")
 
@@ -67,9 +67,7 @@ def climb(rung: int, epochs: int, seed: int) -> None:
 
     def batches():
         if rung == 0:
-            yield from (
-                (images.to(device), labels.to(device)) for images, labels in loader
-            )
+            yield from ((x.to(device), y.to(device)) for x, y in loader)
             return
         inputs = distort(images) if rung >= 4 else None
         for batch in torch.randperm(60_000).to(device).split(100):
