@@ -105,7 +105,7 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
         for n in np.unique(labels[mask]):
             part = labels == n
             at_edge = (part.sum() - part[1:-1, 1:-1].sum()) / longest_side(part)
-            score = longest_side(part) * ink[part].mean() ** 2 * max(0.02, 1 - at_edge)
+            score = longest_side(part) * ink[part].mean() ** 4 * max(0.02, 1 - at_edge)
             choices.append((score, n, at_edge < 0.25))
         best, n, is_clear = max(choices)
         others = sum(score > best / 2 for score, *_ in choices) - 1
