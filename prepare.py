@@ -20,7 +20,7 @@ STROKE = 0.12  # the width of MNIST's strokes, as a share of the digit's longer 
 
 
 def is_like_mnist(grey: np.ndarray) -> bool:
-    """Return whether (H, W) uint8 has the form of MNIST's pictures, all 70,000."""
+    """Return whether (H, W) uint8 has the form of each of MNIST's pictures."""
     if grey.shape != (28, 28) or not grey.any():
         return False
     centre = np.average(np.nonzero(grey), axis=1, weights=grey[grey > 0])
@@ -106,7 +106,7 @@ def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
             part = labels == n
             at_edge = (part.sum() - part[1:-1, 1:-1].sum()) / longest_side(part)
             score = longest_side(part) * ink[part].mean() ** 4 * max(0.02, 1 - at_edge)
-            choices.append((score, n, at_edge < 0.25))
+            choices.append((score, n, at_edge < 0.4))
         best, n, is_clear = max(choices)
         others = sum(score > best / 2 for score, *_ in choices) - 1
         found.append((labels == n, is_clear, others))

@@ -100,8 +100,8 @@ def main(argv: list[str] | None = None) -> None:
         elif args.class_folders:
             raise ValueError(f"{images_path}: --class-folders needs a labels file")
         write_pictures(images, labels, args.output, args.class_folders)
-    except (OSError, ValueError) as error:
-        sys.exit(f"resolve.py: {error}")
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        sys.exit(f"resolve.py: {str(error) or 'stopped, run it again'}")
     what = "pictures, no labels," if labels is None else "pictures and their labels"
     print(f"Wrote {len(images)} {what} to {args.output}")
 

@@ -44,12 +44,11 @@ def load_mnist(data_dir: Path, device: torch.device) -> list[tuple[torch.Tensor,
 
 def distort(images: torch.Tensor) -> torch.Tensor:
     """Move each image (N, 28, 28) uint8 a little: (N, 1, 28, 28) float32 in [0, 1]."""
-    # Affine matrices turn, stretch, slant and shift each image at random. They are made
-    # on the CPU, so that a seed draws the same ones for each device.
+    # Affine matrices turn, stretch, slant and shift; made on the CPU, for equal seeds.
     limits = torch.tensor([0.1, 0.1, 2 / 28])  # images span -1 to 1: 2 / 28 is a pixel
     change = limits * torch.empty(len(images), 2, 3).uniform_(-1, 1)
     matrices = (torch.eye(2, 3) + change).to(images.device)
-    # Where each pixel comes from, and its value by bilinear interpolation there.
+    # Find where each pixel comes from, and blend the four pixels around that place.
     grid = F.affine_grid(matrices, (len(images), 1, 28, 28), align_corners=False)
     return F.grid_sample(to_input(images), grid, align_corners=False)
 
@@ -76,7 +75,7 @@ def train(
         order = torch.randperm(len(images)).to(device)
         for step, batch in enumerate(order.split(batch_size), start=1):
             # The first layer is frozen after a fifth of the steps: 40 % faster.
-            is_early = scheduler.last_epoch < steps * epochs / 5  # counts steps
+            is_early = scheduler.last_epoch < steps * epochs / 5  # steps so far
             model.layer1.requires_grad_(is_early).train(is_early)
             with torch.autocast(device.type, torch.bfloat16, use_bfloat16):
                 logits = model(inputs[batch])
@@ -111,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--epochs", type=int, default=5, help="passes over the training images")
     add("--batch-size", type=int, default=100, help="images per step")
     add("--lr", type=float, default=0.01, help="the highest learning rate")
-    add("--seed", type=int, default=0, help="of all random numbers")
+    add("--seed", type=int, default=0, help="of the random numbers")
     add("--device", help="cpu, cuda, cuda:1, ...; default: cuda if it works, else cpu")
     add("--output", type=Path, default=WEIGHTS_FILE, help="file for the weights")
     args = parser.parse_args(argv)
@@ -127,8 +126,10 @@ def main(argv: list[str] | None = None) -> None:
         model, accuracy = train(*sets, args.epochs, args.batch_size, args.lr)
         torch.save(model.cpu().state_dict(), f"{args.output}.part")
         os.replace(f"{args.output}.part", args.output)  # old weights are safe until now
-    except (OSError, RuntimeError, ValueError) as error:
+    except ValueError as error:
         sys.exit(f"train.py: {error}")
+    except (OSError, RuntimeError) as error:  # out of memory or of space on the disk
+        sys.exit(f"train.py: cannot train or save {args.output}, no space? ({error})")
     except KeyboardInterrupt:
         sys.exit("train.py: stopped, no weights were saved")
     count = len(sets[1][1])

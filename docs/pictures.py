@@ -175,7 +175,7 @@ def draw_seen(model: ConvNet, photo: np.ndarray) -> Image.Image:
     pixels, _ = prepare.prepare(photo)
     chances = model(to_input(torch.tensor(pixels[None]))).softmax(1)[0]
     answer = f"the answer: {chances.argmax()} ({chances.max():.0%})"
-    captions = ["a drawn photograph", f"what the network saw; {answer}"]
+    captions = ["a photograph (a drawn one)", f"what the network saw; {answer}"]
     return draw_row([photo, pixels], captions, 300)
 
 

@@ -38,7 +38,7 @@ RUNGS = (
     "distorted images",
     "`channels_last`: pixels in another order in memory",
     "bfloat16: numbers of 16 bits, where the CPU has them",
-    "first layer frozen (it no longer learns): `train.py`",
+    "first layer frozen after a fifth of the steps: `train.py`",
 )
 EPOCH = re.compile(r"Epoch \[\d+/\d+\]: ([\d.]+) s, test accuracy ([\d.]+) %")
 
