@@ -44,7 +44,7 @@ def load_mnist(data_dir: Path, device: torch.device) -> list[tuple[torch.Tensor,
 
 def distort(images: torch.Tensor) -> torch.Tensor:
     """Move each image (N, 28, 28) uint8 a little: (N, 1, 28, 28) float32 in [0, 1]."""
-    # Affine matrices turn, stretch, slant and shift; made on the CPU, for equal seeds.
+    # Random affine matrices, from the CPU: a seed means the same for each device.
     limits = torch.tensor([0.1, 0.1, 2 / 28])  # images span -1 to 1: 2 / 28 is a pixel
     change = limits * torch.empty(len(images), 2, 3).uniform_(-1, 1)
     matrices = (torch.eye(2, 3) + change).to(images.device)

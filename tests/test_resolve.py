@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -106,11 +107,23 @@ def test_without_labels_it_writes_the_pictures_and_says_so(tmp_path, output, cap
     sentence_of(resolve.main, images, "--class-folders", capsys=capsys)
 
 
+def test_ctrl_c_ends_in_a_sentence_and_the_next_run_completes_the_folder(
+    tmp_path, output, monkeypatch, capsys
+):
+    images = put(tmp_path / NAME, GOOD)
+    put(tmp_path / OTHER, idx_bytes(LABELS))
+    complete = resolve_to(output, images)
+    (output / "3.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", Mock(side_effect=KeyboardInterrupt))
+        sentence = sentence_of(resolve.main, images, "--output", output, capsys=capsys)
+    assert "stopped" in sentence and not (output / "label.txt").exists()
+    assert resolve_to(output, images) == complete
+
+
 def test_a_folder_with_other_files_is_not_written_into(tmp_path, output, capsys):
     images = put(tmp_path / NAME, GOOD)
-    before = resolve_to(output, images)
-    (output / "3.png").unlink()  # as if it had been broken off
-    assert resolve_to(output, images) == before
+    resolve_to(output, images)
     (output / "5.png").write_bytes(b"mine")
     (output / "3.png").unlink()
     sentence = sentence_of(resolve.main, images, "--output", output, capsys=capsys)

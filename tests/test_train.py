@@ -5,6 +5,7 @@ import socket
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -219,15 +220,16 @@ def test_a_rate_that_diverges_ends_in_a_sentence_and_keeps_old_weights(
     assert output.read_bytes() == b"old"
 
 
-def test_ctrl_c_ends_in_a_sentence_and_keeps_old_weights(
-    tiny_data, tmp_path, monkeypatch, capsys
+@pytest.mark.parametrize(
+    "error, words",
+    [(KeyboardInterrupt(), "stopped"), (OSError("disk full"), "model.ckpt, no space?")],
+)
+def test_ctrl_c_or_a_full_disk_ends_in_a_sentence_and_keeps_old_weights(
+    error, words, tiny_data, tmp_path, monkeypatch, capsys
 ):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train, "evaluate", interrupt)
+    monkeypatch.setattr(torch, "save", Mock(side_effect=error))
     output = tmp_path / "model.ckpt"
     output.write_bytes(b"old")
     options = ["--data-dir", tiny_data, "--output", output]
-    assert "stopped" in sentence_of(train.main, *options, capsys=capsys)
+    assert words in sentence_of(train.main, *options, capsys=capsys)
     assert output.read_bytes() == b"old"
