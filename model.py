@@ -1,10 +1,10 @@
 """The network that train.py trains and demo.py uses, and what the two share.
 
     from model import ConvNet
-    logits = ConvNet()(images)  # N images (N, 1, 28, 28) -> logits (N, 10)
+    logits = ConvNet()(images)  # (N, 1, 28, 28) -> (N, 10)
 
 Two blocks of convolution, batch normalisation, ReLU and max-pooling, then one linear
-layer: 29,034 parameters. Trained, it reads 99.45 % of MNIST's test images correctly.
+layer: 29,034 parameters. Trained, it reads 99.45% of MNIST's test images correctly.
 """
 
 import torch
@@ -18,7 +18,9 @@ class ConvNet(nn.Module):
 
     def __init__(self, num_classes: int = 10):
         super().__init__()
-        self.layer1 = nn.Sequential(  # (N, 1, 28, 28)
+
+        # The input: (N, 1, 28, 28)
+        self.layer1 = nn.Sequential(
             nn.Conv2d(1, 16, kernel_size=5, padding=2),  # (N, 16, 28, 28)
             nn.BatchNorm2d(16),
             nn.ReLU(),
@@ -30,11 +32,12 @@ class ConvNet(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(kernel_size=2),  # (N, 32, 7, 7)
         )
-        self.fc = nn.Linear(32 * 7 * 7, num_classes)
+        self.fc = nn.Linear(32 * 7 * 7, num_classes)  # (N, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map (N, 1, 28, 28) float32 in [0, 1], white on black, to (N, 10) logits."""
-        features = self.layer2(self.layer1(images))
+        features = self.layer1(images)
+        features = self.layer2(features)
         return self.fc(features.flatten(1))
 
 
@@ -48,11 +51,16 @@ def choose_device(name: str | None = None) -> torch.device:
 
     Raises ValueError for a device that does not work on this machine.
     """
-    try:  # a GPU that is too old for this torch is found, but fails at its first sum
+    try:
         device = torch.device(name or "cuda")
+        # A GPU too old for this torch is reported as available, but fails here.
         (torch.ones(1, device=device) + 1).item()
         return device
-    except (AssertionError, ImportError, RuntimeError) as error:
+    except (
+        AssertionError,  # torch was installed without support for the device
+        ImportError,  # the device needs a package of its own
+        RuntimeError,  # there is no such device, or it does not work
+    ) as error:
         if name:
             raise ValueError(f"no device {name!r} here, try --device cpu") from error
         return torch.device("cpu")

@@ -2,8 +2,13 @@
 
     python train.py
 
-Shows the loss at every 100th step and the test accuracy after every epoch, about
-99.45 % after five. Writes model.ckpt, the weights that demo.py reads.
+Prints the loss every 100 steps and the test accuracy after every epoch, and writes
+model.ckpt, the weights that demo.py reads. A run ends like this, after half a minute on
+two cores of an Intel Xeon with bfloat16:
+
+    Epoch [5/5], Step [600/600], Loss: 0.2277
+    Epoch [5/5]: 4.3 s, test accuracy 99.43 %
+    Test Accuracy of the model on the 10000 test images: 99.43 %
 """
 
 import argparse
@@ -20,120 +25,191 @@ from torchvision.datasets import MNIST
 
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 
+Dataset = tuple[torch.Tensor, torch.Tensor]  # images and their labels
 
-def load_mnist(data_dir: Path, device: torch.device) -> list[tuple[torch.Tensor, ...]]:
+
+def load_mnist(data_dir: Path, device: torch.device) -> list[Dataset]:
     """Return the training set and the test set, whole, as tensors on the device.
 
-    Images (N, 28, 28) uint8, labels (N,) int64. ValueError if they cannot be loaded.
+    Images (N, 28, 28) uint8, labels (N,) int64. Raises ValueError if they cannot be
+    loaded from data_dir/MNIST/raw; files that are not there are downloaded.
     """
-    raw = data_dir / "MNIST" / "raw"
-    socket.setdefaulttimeout(10)  # seconds; without it a download may wait for ever
+    raw = data_dir / MNIST.__name__ / "raw"
+    if any(data_dir.glob("*ubyte*")):  # torchvision would ignore them, and download
+        raise ValueError(
+            f"{data_dir}: --data-dir is the folder that contains {MNIST.__name__}/raw "
+            "with the files in it, for example data"
+        )
+
+    socket.setdefaulttimeout(10)  # seconds; without it a download may hang forever
     try:
-        if any(data_dir.glob("*ubyte*")):
-            raise ValueError(f"move the files of {data_dir} there")
         sets = [MNIST(data_dir, train, download=True) for train in (True, False)]
-        for data in sets:
-            if data.data.shape != (len(data.targets), 28, 28) or data.targets.max() > 9:
-                raise ValueError("expected images of 28x28, each with a label 0 to 9")
-    except Exception as error:  # a broken file may raise anything
-        names = ", ".join(name for name, _ in MNIST.resources)
-        why = " ".join(str(error).split()) or "a file is not in the IDX format"
-        raise ValueError(f"{raw}: no MNIST ({why}), keep only {names} there") from error
+    except (AssertionError, OSError, RuntimeError, TypeError, ValueError) as error:
+        files = ", ".join(name for name, _ in MNIST.resources)
+        raise ValueError(
+            f"{raw}: cannot load {MNIST.__name__} ({error!r}); put {files} there and "
+            "nothing else, and make it writable, because they are unpacked there"
+        ) from error
+
+    for data in sets:
+        if data.data.shape != (len(data.targets), 28, 28) or data.targets.max() > 9:
+            raise ValueError(
+                f"{raw}: found images {tuple(data.data.shape)}, {len(data.targets)} "
+                f"labels up to {data.targets.max()}, expected 28x28 and labels 0 to 9"
+            )
     return [(data.data.to(device), data.targets.to(device)) for data in sets]
 
 
 def distort(images: torch.Tensor) -> torch.Tensor:
-    """Move each image (N, 28, 28) uint8 a little: (N, 1, 28, 28) float32 in [0, 1]."""
-    # Random affine matrices, from the CPU: a seed means the same for each device.
-    limits = torch.tensor([0.1, 0.1, 2 / 28])  # images span -1 to 1: 2 / 28 is a pixel
-    change = limits * torch.empty(len(images), 2, 3).uniform_(-1, 1)
-    matrices = (torch.eye(2, 3) + change).to(images.device)
+    """Turn, stretch, slant and shift each image a little, at random.
+
+    Takes (N, 28, 28) uint8 and returns (N, 1, 28, 28) float32 in [0, 1].
+    """
+    inputs = to_input(images)
+
+    # A 2x3 matrix for each image. The left 2x2 part turns, stretches and slants; the
+    # last column shifts by up to a pixel, as images reach from -1 to 1 here. The CPU
+    # draws the numbers, so that a seed means the same on every device.
+    turn = torch.eye(2) + torch.empty(len(images), 2, 2).uniform_(-0.1, 0.1)
+    shift = torch.empty(len(images), 2, 1).uniform_(-2 / 28, 2 / 28)
+    matrices = torch.cat([turn, shift], dim=2).to(images.device)
+
     # Find where each pixel comes from, and blend the four pixels around that place.
-    grid = F.affine_grid(matrices, (len(images), 1, 28, 28), align_corners=False)
-    return F.grid_sample(to_input(images), grid, align_corners=False)
+    grid = F.affine_grid(matrices, inputs.shape, align_corners=False)
+    return F.grid_sample(inputs, grid, align_corners=False)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Return whether the device computes faster with bfloat16, numbers of 16 bits.
+
+    CPUs that have instructions for it (AVX512-BF16) do; the others emulate it, many
+    times slower. Only CPUs are asked: for so small a network a GPU's time goes into
+    starting each operation, and converting the numbers would add some.
+    """
+    return (
+        device.type == "cpu"
+        and hasattr(torch.cpu, "get_capabilities")  # torch 2.10 or newer
+        and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    )
 
 
 def train(
-    train_set: tuple, test_set: tuple, epochs: int, batch_size: int, lr: float
+    train_set: Dataset, test_set: Dataset, epochs: int, batch_size: int, lr: float
 ) -> tuple[ConvNet, float]:
-    """Return a trained network and its test accuracy in %, or raise ValueError."""
+    """Return a trained network and its accuracy on the test set in percent."""
     images, labels = train_set
-    steps, device = math.ceil(len(images) / batch_size), images.device
+    device = images.device
+    steps = math.ceil(len(images) / batch_size)
+
     model = ConvNet().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), fused=True)
-    # The learning rate rises to lr, then falls to almost 0: see the README's ladder.
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lr, steps * epochs, pct_start=0.15, cycle_momentum=False
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(  # the rate rises to lr, then falls
+        optimizer,
+        max_lr=lr,
+        total_steps=epochs * steps,
+        pct_start=0.15,
+        cycle_momentum=False,
     )
-    # Numbers of 16 bits are faster on CPUs that have them, and far slower on others.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 or newer
-    use_bfloat16 = device.type == "cpu" and capabilities.get("avx512_bf16", False)
+    use_bfloat16 = has_fast_bfloat16(device)
+
     for epoch in range(1, epochs + 1):
-        name, start = f"Epoch [{epoch}/{epochs}]", time.perf_counter()
+        name = f"Epoch [{epoch}/{epochs}]"
+        start = time.perf_counter()
         model.train()
-        inputs = distort(images)  # new ones in each epoch
+
+        if epoch > 1:
+            # The first layer has learned its filters. Frozen, it needs no gradients, so
+            # an epoch is a third faster. In eval mode its normalisation is frozen, too.
+            model.layer1.requires_grad_(False).eval()
+
         order = torch.randperm(len(images)).to(device)
         for step, batch in enumerate(order.split(batch_size), start=1):
-            # The first layer is frozen after a fifth of the steps: 40 % faster.
-            is_early = scheduler.last_epoch < steps * epochs / 5  # steps so far
-            model.layer1.requires_grad_(is_early).train(is_early)
-            with torch.autocast(device.type, torch.bfloat16, use_bfloat16):
-                logits = model(inputs[batch])
+            inputs = distort(images[batch])
+            with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
+                logits = model(inputs)
                 loss = F.cross_entropy(logits, labels[batch], label_smoothing=0.03)
+
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             scheduler.step()
+
             if step % 100 == 0:
                 print(f"{name}, Step [{step}/{steps}], Loss: {loss:.4f}", flush=True)
+
         if not loss.isfinite():
-            raise ValueError("the loss is no longer a number, choose a smaller --lr")
+            sys.exit(
+                f"train.py: training diverged (loss {loss}), choose a smaller --lr"
+            )
+
         seconds = time.perf_counter() - start
         accuracy = evaluate(model, *test_set)
         print(f"{name}: {seconds:.1f} s, test accuracy {accuracy:.2f} %", flush=True)
+
     return model, accuracy
 
 
 @torch.inference_mode()
 def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return how many of the images (N, 28, 28) uint8 the model gets right, in %."""
+    """Return the percentage of images (N, 28, 28) uint8 classified correctly."""
     model.eval()
-    answers = [model(to_input(batch)).argmax(1) for batch in images.split(100)]
-    return 100 * (torch.cat(answers) == labels).sum().item() / len(labels)
+    logits = torch.cat([model(to_input(batch)) for batch in images.split(1000)])
+    correct = logits.argmax(1) == labels
+    return 100 * correct.sum().item() / len(labels)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Load the data, train, save the weights, print the test accuracy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--data-dir", type=Path, default=Path(__file__).resolve().parent / "data")
-    add("--epochs", type=int, default=5, help="passes over the training images")
-    add("--batch-size", type=int, default=100, help="images per step")
-    add("--lr", type=float, default=0.01, help="the highest learning rate")
-    add("--seed", type=int, default=0, help="of the random numbers")
-    add("--device", help="cpu, cuda, cuda:1, ...; default: cuda if it works, else cpu")
-    add("--output", type=Path, default=WEIGHTS_FILE, help="file for the weights")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(__file__).resolve().parent / "data",
+        help="the folder that contains MNIST/raw",
+    )
+
+    parser.add_argument("--epochs", type=int, default=5, help="passes over the images")
+    parser.add_argument("--batch-size", type=int, default=100, help="images per step")
+    parser.add_argument("--lr", type=float, default=0.01, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
+
+    parser.add_argument("--device", help="cpu, cuda, ...; default: cuda if it works")
+    parser.add_argument("--output", type=Path, default=WEIGHTS_FILE, help="weights")
     args = parser.parse_args(argv)
-    if not min(args.epochs, args.batch_size, args.lr) > 0:
-        parser.error("--epochs, --batch-size and --lr must be above 0")
+
+    if args.epochs < 1 or args.batch_size < 1 or not 0 < args.lr < math.inf:
+        parser.error("--epochs, --batch-size and --lr must be above 0, and finite")
+
     try:
         is_other = args.output.exists() and not args.output.is_file()
         if is_other or not os.access(args.output.parent, os.W_OK):
             raise ValueError(f"{args.output}: choose a file in a writable folder")
-        sets = load_mnist(args.data_dir, choose_device(args.device))
-        torch.manual_seed(args.seed)  # of the weights, the order and the distortions
-        torch.backends.cudnn.deterministic = True
-        model, accuracy = train(*sets, args.epochs, args.batch_size, args.lr)
-        torch.save(model.cpu().state_dict(), f"{args.output}.part")
-        os.replace(f"{args.output}.part", args.output)  # old weights are safe until now
-    except ValueError as error:
+
+        device = choose_device(args.device)
+        train_set, test_set = load_mnist(args.data_dir, device)
+    except (OSError, ValueError) as error:
         sys.exit(f"train.py: {error}")
-    except (OSError, RuntimeError) as error:  # out of memory or of space on the disk
-        sys.exit(f"train.py: cannot train or save {args.output}, no space? ({error})")
+
+    torch.manual_seed(args.seed)  # of the weights, the order and the distortions
+    torch.backends.cudnn.deterministic = True  # the same seed, the same weights
+    try:
+        model, accuracy = train(
+            train_set, test_set, args.epochs, args.batch_size, args.lr
+        )
     except KeyboardInterrupt:
         sys.exit("train.py: stopped, no weights were saved")
-    count = len(sets[1][1])
-    print(f"Test Accuracy of the model on the {count} test images: {accuracy:.2f} %")
+
+    part = f"{args.output}.part"
+    try:
+        torch.save(model.cpu().state_dict(), part)
+        os.replace(part, args.output)  # only now are older weights lost
+    except (OSError, RuntimeError) as error:
+        sys.exit(f"train.py: cannot save {args.output} ({error}), is the disk full?")
+
+    print(
+        f"Test Accuracy of the model on the {len(test_set[1])} test images: "
+        f"{accuracy:.2f} %"
+    )
 
 
 if __name__ == "__main__":
