@@ -127,7 +127,15 @@ def test_a_folder_with_other_files_is_not_written_into(tmp_path, output, capsys)
     (output / "5.png").write_bytes(b"mine")
     (output / "3.png").unlink()
     sentence = sentence_of(resolve.main, images, "--output", output, capsys=capsys)
-    assert str(output) in sentence and not (output / "3.png").exists()
+    assert str(output / "5.png") in sentence and not (output / "3.png").exists()
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "7/desktop.ini"])
+def test_files_of_the_operating_system_are_left_alone(name, tmp_path, output):
+    images = put(tmp_path / NAME, GOOD)
+    system = put(output / name, b"the system's")
+    assert "4.png" in resolve_to(output, images)
+    assert system.read_bytes() == b"the system's"
 
 
 BROKEN = {
