@@ -1,9 +1,10 @@
 """Classify one picture of a handwritten digit with the weights that train.py saved.
 
-    python demo.py photo.jpg    # default: test/12.png, which resolve.py writes
+    python demo.py photo.jpg
 
 Draws the 28x28 pixels that the network saw, prints the three likeliest digits and, as
-its last line, the digit alone. How a picture becomes these pixels: prepare.py.
+its last line, the digit alone. Without a name it takes test/12.png, which resolve.py
+writes. How a picture becomes these pixels: prepare.py.
 """
 
 import argparse
@@ -17,33 +18,51 @@ from PIL import Image, ImageOps
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
 from prepare import prepare
 
-UNSURE = 0.75  # below it are 4 of 12 wrong answers, 3 % of the right (real pictures)
+LARGEST = (2000, 2000)  # pixels; more would only take time and memory
+EXAMPLE = Path("test/12.png")
+UNSURE = 0.75  # half of the mistakes and 2% of the correct answers are less certain
+
 Image.MAX_IMAGE_PIXELS = 250_000_000  # phones take photographs of 200 megapixels
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """Return a picture of any kind, as a person sees it, as grey levels (H, W) uint8.
+    """Return a picture of any kind, upright, as grey levels (H, W) uint8.
 
     Raises ValueError if it cannot be read.
     """
     try:
         with Image.open(path) as picture:
-            picture = ImageOps.exif_transpose(picture)  # upright, as it was taken
+            picture.draft(None, LARGEST)  # shrinks a JPEG while it is read
+            picture.thumbnail(LARGEST, reducing_gap=None)
+            picture = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
-        raise ValueError("no such file; python resolve.py makes test/12.png") from None
+        raise ValueError("there is no such file") from None
     except Exception as error:  # a broken picture may raise anything
-        fault = "cannot be read as a picture; if it is HEIC, save it as JPEG"
-        raise ValueError(f"{fault} ({error})") from error
-    if picture.mode.startswith(("I", "F")):  # 16 bits or more, of unknown range
-        levels = np.nan_to_num(np.asarray(picture, np.float64)).clip(0)
-        return np.uint8(levels * (255 / max(levels.max(), 1e-9)))
-    if not picture.has_transparency_data:
-        return np.asarray(picture.convert("L"))
-    # Put a transparent picture on white, or on black if its ink is bright.
+        raise ValueError(
+            f"cannot be read as a picture; if it is HEIC, save it as JPEG ({error})"
+        ) from error
+
+    if picture.mode.startswith(("I", "F")):
+        return fit_levels(picture)
+    if picture.has_transparency_data:
+        picture = on_background(picture)
+    return np.asarray(picture.convert("L"))
+
+
+def fit_levels(picture: Image.Image) -> np.ndarray:
+    """Scale grey levels of 16 or 32 bits, whose range is unknown, to (H, W) uint8."""
+    levels = np.nan_to_num(np.asarray(picture, np.float64)).clip(0)
+    return np.uint8(255 * levels / (levels.max() or 1))
+
+
+def on_background(picture: Image.Image) -> Image.Image:
+    """Put a transparent picture on white, or on black if its ink is bright."""
     grey, alpha = picture.convert("RGBA").convert("LA").split()
-    visible = np.average(grey, weights=np.asarray(alpha) + 1e-9)
-    ground = Image.new("L", grey.size, 255 if visible < 128 else 0)
-    return np.asarray(Image.composite(grey, ground, alpha))
+    ink = np.asarray(grey)[np.asarray(alpha) > 0]
+    is_bright = ink.size > 0 and ink.mean() > 127
+
+    background = Image.new("L", picture.size, 0 if is_bright else 255)
+    return Image.composite(grey, background, alpha)
 
 
 def load_model(path: Path) -> ConvNet:
@@ -55,42 +74,50 @@ def load_model(path: Path) -> ConvNet:
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # a broken file may raise anything
-        fault = f"{path}: not the weights of this network, run train.py"
-        raise ValueError(f"{fault} ({error!r:.150})") from error
+        raise ValueError(
+            f"{path}: not the weights of this network, run train.py ({error!r:.150})"
+        ) from error
     return model
 
 
-def draw(pixels: np.ndarray) -> str:
-    """Draw (H, W) uint8 with characters, two for each pixel."""
-    rows = ("".join(2 * " .:-=+*#%@"[level // 26] for level in row) for row in pixels)
-    return "\n".join(rows)
+@torch.inference_mode()
+def classify(model: ConvNet, pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return the probabilities (10,) of the digits in a picture (28, 28) uint8."""
+    images = to_input(torch.tensor(pixels[None])).to(device)
+    return model.to(device)(images).softmax(1)[0].cpu()
 
 
 def main(argv: list[str] | None = None) -> None:
     """Prepare the picture, load the weights, ask the network, print the digit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("image", nargs="?", type=Path, default="test/12.png")
+    parser.add_argument("image", nargs="?", type=Path, default=EXAMPLE)
     parser.add_argument("--model", type=Path, default=WEIGHTS_FILE, help="weights")
-    parser.add_argument("--device", help="cpu, cuda ...; default: cuda if it works")
+    parser.add_argument("--device", help="cpu, cuda, ...; default: cuda if it works")
     args = parser.parse_args(argv)
+
+    if args.image == EXAMPLE and not EXAMPLE.exists():
+        sys.exit(f"demo.py: name a picture, or run python resolve.py for {EXAMPLE}")
     try:
         pixels, others = prepare(read_grey(args.image))
     except ValueError as error:
         sys.exit(f"demo.py: {args.image}: {error}")
     try:
         device = choose_device(args.device)
-        model, images = load_model(args.model), to_input(torch.tensor(pixels[None]))
-        with torch.inference_mode():
-            logits = model.to(device)(images.to(device))
-        probabilities = logits.softmax(1)[0].cpu()
-        if not probabilities.isfinite().all():
-            raise ValueError(f"{args.model}: damaged weights, run train.py again")
+        model = load_model(args.model)
     except ValueError as error:
         sys.exit(f"demo.py: {error}")
-    print(f"Loaded the weights of {args.model}", draw(pixels), sep="\n")
+
+    probabilities = classify(model, pixels, device)
+    if not probabilities.isfinite().all():
+        sys.exit(f"demo.py: {args.model}: damaged weights, run train.py again")
+
+    for row in pixels:  # as the network saw it, two characters for each pixel
+        print("".join(2 * " .:-=+*#%@"[level // 26] for level in row))
+
     likeliest = probabilities.topk(3).indices.tolist()
     for digit in likeliest:
         print(f"{digit}: {probabilities[digit]:.1%}")
+
     if others:
         print("demo.py: there may be several digits", file=sys.stderr)
     if probabilities.max() < UNSURE:

@@ -1,49 +1,56 @@
 """Make any picture of a digit look like MNIST's: 28x28, white on black, centred.
 
-1. A picture that looks like MNIST's is left alone; others are scaled to 96 pixels.
-2. If there is a sheet on a desk, or a dark square on a page, start again inside it.
-3. The paper is the median of each pixel's surroundings. What differs from it is ink:
-   dark or bright ink, whichever differs more.
-4. Otsu's threshold separates ink from paper. It is raised if what it finds lies along
-   the edge of the picture, as ruled lines, shadows and desks do.
-5. Of the connected components, the digit is the one that is long and strong and lies
-   clear of the edge. If it is small, start again with its surroundings alone.
-6. Widen thin strokes. Then, as MNIST was made (Yadav and Bottou, arXiv 1905.10498):
-   scale to 20 pixels, brightest 255, and the centre of mass in the middle of 28x28.
+A picture that has the form of MNIST's already is left alone. For any other:
+
+1. If it shows a sheet on a desk, or a dark square on a page, go inside.
+2. Shrink it to 96 pixels. The paper is what is bright around each pixel, the 85th
+   percentile; the ink is how much darker a pixel is. Bright ink is inverted first.
+3. Remove ruled lines: what runs faintly from one edge of the picture to the other.
+4. Otsu's threshold separates ink from paper. Of the connected components, the digit is
+   the one that is long and strong and clear of the edge.
+5. If it is small, look again, closer.
+6. Widen thin strokes to the width of MNIST's.
+7. As MNIST was made (Yadav and Bottou, arXiv 1905.10498): scale to 20 pixels, brightest
+   255, and the centre of mass in the middle of 28x28.
 """
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
-SIDE = 96  # pixels of a shrunk picture's longer side
+SIDE = 96  # the longer side of a shrunk picture, in pixels
 STROKE = 0.12  # the width of MNIST's strokes, as a share of the digit's longer side
 
 
-def is_like_mnist(grey: np.ndarray) -> bool:
-    """Return whether (H, W) uint8 has the form of each of MNIST's pictures."""
-    if grey.shape != (28, 28) or not grey.any():
-        return False
-    centre = np.average(np.nonzero(grey), axis=1, weights=grey[grey > 0])
-    return longest_side(grey) in (19, 20) and abs(centre - 14).max() < 0.6
-
-
 def longest_side(pixels: np.ndarray) -> int:
-    return 1 + np.ptp(np.nonzero(pixels), axis=1).max()
+    """Return the longer side of the bounding box of what is not zero."""
+    rows, columns = np.nonzero(pixels)
+    return 1 + max(np.ptp(rows), np.ptp(columns))  # ptp: from the least to the greatest
+
+
+def centre_of_mass(pixels: np.ndarray) -> np.ndarray:
+    """Return the row and the column around which the brightness balances."""
+    rows, columns = np.nonzero(pixels)
+    return np.average([rows, columns], axis=1, weights=pixels[rows, columns])
 
 
 def scale(pixels: np.ndarray, longest: int) -> np.ndarray:
     """Scale (H, W) in [0, 255] to `longest` pixels on its longer side, as float32."""
     image = Image.fromarray(pixels)
-    size = [max(1, round(n * longest / max(image.size))) for n in image.size]
-    return np.float32(image.resize(size, Image.Resampling.BICUBIC)).clip(0, 255)
+    ratio = longest / max(image.size)
+    size = [max(1, round(ratio * side)) for side in image.size]
+    image = image.resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(image, np.float32).clip(0, 255)
 
 
 def crop(pixels: np.ndarray, mask: np.ndarray, margin: float = 0) -> np.ndarray:
-    """Cut out the bounding box of `mask`, and a margin in the mask's pixels."""
-    k = max(pixels.shape) / max(mask.shape)  # the mask may be of the shrunk picture
-    left, top, right, bottom = Image.fromarray(mask).getbbox()
-    left, top = (max(0, int(k * (side - margin))) for side in (left, top))
-    right, bottom = (int(np.ceil(k * (side + margin))) for side in (right, bottom))
+    """Cut out the bounding box of `mask`, which may belong to the shrunk picture."""
+    ratio = max(pixels.shape) / max(mask.shape)
+    left, top, right, bottom = Image.fromarray(mask > 0).getbbox()
+
+    left = max(0, int(ratio * (left - margin)))
+    top = max(0, int(ratio * (top - margin)))
+    right = int(np.ceil(ratio * (right + margin)))
+    bottom = int(np.ceil(ratio * (bottom + margin)))
     return pixels[top:bottom, left:right]
 
 
@@ -53,98 +60,163 @@ def dilate(image: np.ndarray, reach: int) -> np.ndarray:
 
 
 def connected_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 8-connected components of (H, W) bool: (H, W) int32, 0 outside."""
-    labels = np.arange(1, mask.size + 1, dtype=np.int32).reshape(mask.shape) * mask
-    before = None
-    while not np.array_equal(labels, before):
-        before = labels
-        spread = dilate(labels, 1) * mask  # the largest number of a component spreads
-        # Number n began at the n-th pixel: take the number that pixel has by now.
-        labels = np.append(np.int32(0), spread)[spread]
-    return labels
+    """Number the connected components of (H, W) bool: (H, W) int32, 0 outside."""
+    labels = Image.fromarray(-np.int32(mask))  # -1: not numbered yet
+    count = 0
+    while (np.asarray(labels) == -1).any():
+        y, x = np.argwhere(np.asarray(labels) == -1)[0].tolist()
+        count += 1
+        ImageDraw.floodfill(labels, (x, y), count)
+    return np.asarray(labels)
+
+
+def is_like_mnist(grey: np.ndarray) -> bool:
+    """Return whether (H, W) uint8 has the form of each of MNIST's pictures."""
+    if grey.shape != (28, 28) or not grey.any():
+        return False
+    is_centred = abs(centre_of_mass(grey) - 14).max() < 0.6
+    return is_centred and longest_side(grey) in (19, 20)
+
+
+def inside_sheet(grey: np.ndarray) -> np.ndarray:
+    """Cut out a large bright or dark rectangle of (H, W) uint8, if there is one."""
+    small = scale(grey, SIDE)
+    bright = small > 0.4 * small.max()  # few shadows on paper are as dark as that
+    for region in (bright, ~bright):
+        labels = connected_components(region)
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0  # not in the region
+        sheet = labels == sizes.argmax()
+
+        box = crop(region, sheet)
+        is_part = min(box.shape) > SIDE / 4 and box.size < 0.97 * small.size
+        is_full = box.mean() > 0.7  # the strokes of a digit fill less
+        is_alone = box.sum() > 0.9 * region.sum()
+        if is_part and is_full and is_alone:
+            return crop(grey, sheet, margin=-1)  # without its edge
+    return grey
+
+
+def local_percentile(small: np.ndarray, percent: float, window: int) -> np.ndarray:
+    """Give each pixel of (H, W) float32 a percentile of what is around it.
+
+    The picture is divided into 25x25 cells; around it are `window` x `window` of them.
+    """
+    cells = Image.fromarray(small).resize((25, 25), Image.Resampling.BOX)
+    rank = int(percent / 100 * (window**2 - 1))
+    cells = cells.filter(ImageFilter.RankFilter(window, rank))
+
+    height, width = small.shape
+    return np.asarray(cells.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def find_ink(small: np.ndarray) -> np.ndarray:
+    """Return how much each pixel differs from the paper around it, (H, W) float32."""
+    difference = small - local_percentile(small, 50, window=25)
+    if difference.max() > -difference.min():
+        small = 255 - small  # the ink, which differs most, was bright
+
+    paper = local_percentile(small, 85, window=13)  # half as wide as the picture
+    return (paper - small).clip(0)
+
+
+def without_lines(ink: np.ndarray) -> np.ndarray:
+    """Remove ruled lines: in each row and column, what all its pixels have."""
+    faint = ink.max() / 3  # a stronger line may be a 1
+    for _ in range(2):  # rows, then columns
+        level = dilate(ink, 3).min(axis=1, keepdims=True)  # lines may tilt a little
+        ink = np.where(level < faint, ink - level, ink).clip(0).T
+    return ink
 
 
 def otsu_threshold(values: np.ndarray) -> float:
     """Return the threshold that best separates values into two classes (Otsu, 1979)."""
     values = np.sort(np.float64(values), axis=None)
-    n, below = np.arange(values.size), np.cumsum(values) - values
-    gap = values.sum() * n - values.size * below  # between the means, times both counts
-    return values[(gap**2 / np.maximum(n * (values.size - n), 1)).argmax()]
+    if values[0] == values[-1]:
+        return values[0]
+
+    n_low = np.arange(1, values.size)  # every way to cut the sorted values in two
+    n_high = values.size - n_low
+    sum_low = np.cumsum(values)[:-1]
+    sum_high = values.sum() - sum_low
+
+    gap = sum_high / n_high - sum_low / n_low  # between the means of the two classes
+    best = (n_low * n_high * gap**2).argmax()  # the largest variance between classes
+    return values[best + 1]
 
 
-def find_sheet(small: np.ndarray) -> np.ndarray | None:
-    """Return the mask (H, W) bool of a large bright or dark rectangle, or None."""
-    bright = small > 0.4 * small.max()  # few shadows are that dark
-    for region in (bright, ~bright):
-        labels = connected_components(region)
-        sheet = labels == np.bincount(labels[region], minlength=1).argmax()
-        inside = crop(region, sheet)
-        is_large = min(inside.shape) > SIDE / 4 and inside.size < 0.97 * small.size
-        # It fills its box, as no digit does, and is nearly all there is of its kind.
-        if is_large and inside.sum() > max(0.7 * inside.size, 0.9 * region.sum()):
-            return sheet
+def find_digit(grey: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the ink of the digit, 0 elsewhere, and how many others there may be.
 
+    From (H, W) uint8 to float32, SIDE pixels on the longer side. ValueError if blank.
+    """
+    ink = without_lines(find_ink(scale(grey, SIDE)))
+    mask = ink >= otsu_threshold(ink)
+    labels = connected_components(dilate(mask, 3)) * mask  # joins strokes nearby
 
-def find_ink(small: np.ndarray) -> np.ndarray:
-    """Return by how much each pixel differs from its paper, (H, W) float32 >= 0."""
-    coarse = Image.fromarray(small).resize((33, 33), Image.Resampling.BOX)
-    paper = coarse.filter(ImageFilter.MedianFilter(33))  # as large as the picture
-    difference = small - paper.resize(small.shape[::-1], Image.Resampling.BILINEAR)
-    is_bright = difference.max() > -difference.min()
-    return np.maximum(difference if is_bright else -difference, 0)
+    scores = {}
+    for n in np.unique(labels[mask]):
+        part = labels == n
+        touches_edge = part.sum() > part[1:-1, 1:-1].sum()
+        scores[n] = longest_side(part) * ink[part].mean() * (0.1 if touches_edge else 1)
 
-
-def find_digit(ink: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return where the digit is, (H, W) bool, and how many others there may be."""
-    threshold, found = 0.0, []
-    for _ in range(3):
-        threshold = otsu_threshold(ink[ink >= threshold])
-        mask = ink >= threshold
-        labels = connected_components(dilate(mask, 3)) * mask  # joins strokes nearby
-        choices = []
-        for n in np.unique(labels[mask]):
-            part = labels == n
-            at_edge = (part.sum() - part[1:-1, 1:-1].sum()) / longest_side(part)
-            score = longest_side(part) * ink[part].mean() ** 4 * max(0.02, 1 - at_edge)
-            choices.append((score, n, at_edge < 0.4))
-        best, n, is_clear = max(choices)
-        others = sum(score > best / 2 for score, *_ in choices) - 1
-        found.append((labels == n, is_clear, others))
-    digit, _, others = max(found, key=lambda choice: choice[1])  # the first clear one
-    if ink[digit].mean() < 5:  # of 255 grey levels: noise
+    best = max(scores, key=scores.get)
+    digit = np.where(labels == best, ink, 0)
+    if digit.max() < 10:  # of 255 grey levels
         raise ValueError("nothing to read, no ink stands out from the paper")
+
+    others = sum(score > scores[best] / 2 for score in scores.values()) - 1
+    height, width = crop(digit, digit).shape
+    if width > 1.5 * height:  # several that touch: no digit is so wide
+        others += 1
     return digit, others
 
 
-def draw_like_mnist(ink: np.ndarray) -> np.ndarray:
-    """Draw the ink (H, W) of a digit the way MNIST's were drawn, (28, 28) uint8."""
-    ink = np.pad(scale(ink, 80), 8)
-    mask = ink > 127
+def look_closer(page: np.ndarray, digit: np.ndarray) -> np.ndarray:
+    """Return a digit that is small on its page (H, W) uint8 in more detail."""
+    length = longest_side(digit)
+    if length >= SIDE / 2:
+        return digit
+
+    closer = inside_sheet(crop(page, digit, margin=0.3 * length))
+    digit, _ = find_digit(closer)
+    return digit
+
+
+def widen_strokes(digit: np.ndarray) -> np.ndarray:
+    """Widen the strokes of a digit (H, W) to the width that MNIST's have."""
+    side = 80  # pixels
+    digit = np.pad(scale(255 * digit / digit.max(), side), 8)
+
+    mask = digit > 127
     outline = (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
-    width = 2 * mask.sum() / (np.pi / 4 * outline)  # 2 area / perimeter
-    ink = dilate(ink, max(0, round((STROKE * 80 - width) / 2)))
-    digit = scale(crop(ink, ink > 0), 20)
-    digit = np.uint8(digit / digit.max() * 255 + 0.5)
-    centre = np.average(np.nonzero(digit), axis=1, weights=digit[digit > 0])
+    perimeter = np.pi / 4 * outline  # an outline in steps is longer than a smooth one
+    width = 2 * mask.sum() / perimeter  # a stroke has two sides
+
+    missing = max(0, STROKE * side - width)
+    return dilate(digit, round(missing / 2))
+
+
+def centre(digit: np.ndarray) -> np.ndarray:
+    """Scale a digit (H, W) to 20 pixels and centre it in (28, 28) uint8."""
+    digit = scale(crop(digit, digit), 20)
+    digit = np.uint8(np.round(255 * digit / digit.max()))
+
     room = 28 - np.array(digit.shape)
-    before = np.clip(np.round(14 - centre), 0, room).astype(int)
+    before = np.round(14 - centre_of_mass(digit)).astype(int).clip(0, room)
     return np.pad(digit, np.stack([before, room - before], axis=1))
 
 
-def prepare(grey: np.ndarray, is_close: bool = False) -> tuple[np.ndarray, int]:
+def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
     """Turn a picture (H, W) uint8 into one like MNIST's, and count other digits in it.
 
-    Raises ValueError if there is no ink. `is_close`: it shows little but the digit.
+    Raises ValueError if there is no ink.
     """
     if is_like_mnist(grey):
         return grey, 0
-    small = scale(grey, SIDE)
-    if max(grey.shape) > SIDE and (sheet := find_sheet(small)) is not None:
-        return prepare(crop(grey, sheet, margin=-1))
-    ink = find_ink(small)
-    digit, others = find_digit(ink)
-    length = longest_side(digit)
-    if length < SIDE / 2 and not is_close:
-        return prepare(crop(grey, digit, 0.3 * length), is_close=True)[0], others
-    ink = np.where(digit, ink / np.percentile(ink[digit], 90) * 255, 0)
-    return draw_like_mnist(crop(ink, digit)), others
+
+    page = inside_sheet(grey)
+    digit, others = find_digit(page)
+    digit = look_closer(page, digit)
+    digit = widen_strokes(crop(digit, digit))
+    return centre(digit), others

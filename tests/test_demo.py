@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, run, sentence_of
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 import demo
@@ -47,12 +45,17 @@ def test_the_output_is_what_the_readme_promises(weights, tmp_path):
     draw_digit(4).save(tmp_path / "four.png")
     result = run("demo.py", tmp_path / "four.png", "--model", weights)
     assert (result.returncode, result.stderr) == (0, "")
-    first, *rows, likeliest, second, third, last = result.stdout.splitlines()
-    assert first == f"Loaded the weights of {weights}"
+    *rows, likeliest, second, third, last = result.stdout.splitlines()
     assert len(rows) == 28 and all(len(row) == 56 and row.isascii() for row in rows)
     chances = [line.split(": ") for line in (likeliest, second, third)]
     percents = [float(chance.removesuffix("%")) for _, chance in chances]
     assert chances[0][0] == last == "4" and percents == sorted(percents)[::-1]
+
+
+def test_without_a_name_or_its_picture_it_says_what_to_do(weights, tmp_path):
+    result = run("demo.py", "--model", weights, cwd=tmp_path)
+    assert result.returncode == 1 and "resolve.py" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_without_a_name_it_takes_picture_12_of_resolve(weights, tmp_path, test_set):
@@ -69,25 +72,38 @@ def test_all_mnist_pictures_reach_the_network_unchanged(test_set):
         assert pixels is image and others == 0
 
 
-def test_enlarged_scans_get_mnists_form_and_are_read_as_the_originals(
-    weights, test_set
-):
-    prepared, tight = [], []  # the second are cut out without any paper around them
-    for image in test_set[0][:300]:
-        left, top, right, bottom = Image.fromarray(image).getbbox()
-        tight.append(prepare.prepare(image[top:bottom, left:right])[0])
-        page = ImageOps.expand(Image.fromarray(255 - image).resize((150, 150)), 40, 255)
-        pixels, _ = prepare.prepare(np.asarray(page))
+def cut_out(picture):
+    """Cut a digit out at its bounding box, without any paper around it."""
+    return picture.crop(picture.getbbox())
+
+
+OTHER_FORMS = {  # of MNIST's pictures
+    "enlarged scans": lambda p: ImageOps.invert(
+        ImageOps.expand(ImageOps.scale(p, 5), 40)
+    ),
+    "cut out": cut_out,
+    "cut out and enlarged": lambda p: ImageOps.invert(ImageOps.scale(cut_out(p), 10)),
+    "cut out and stretched": lambda p: cut_out(p).resize((28, 28)),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_digits_in_other_forms_get_mnists_and_are_read(form, weights, test_set):
+    prepared = []
+    for image in test_set[0][:200]:
+        picture = OTHER_FORMS[form](Image.fromarray(image))
+        pixels, _ = prepare.prepare(np.asarray(picture))
         assert pixels.shape == (28, 28) and pixels.dtype == np.uint8
         places = np.nonzero(pixels)
         centre = np.average(places, axis=1, weights=pixels[places])
         assert max(np.ptp(places, axis=1)) in (18, 19) and abs(centre - 14).max() < 0.6
         prepared.append(pixels)
-    for pictures, least in ((prepared, 0.97), (tight, 0.84)):
-        images = torch.tensor(np.array(pictures)[:, None] / 255, dtype=torch.float32)
-        with torch.inference_mode():
-            answers = demo.load_model(weights)(images).argmax(1).numpy()
-        assert np.mean(answers == test_set[1][:300]) > least
+
+    images = torch.tensor(np.array(prepared)[:, None] / 255, dtype=torch.float32)
+    with torch.inference_mode():
+        answers = demo.load_model(weights)(images).argmax(1).numpy()
+    least = 0.90 if form == "cut out and stretched" else 0.95
+    assert np.mean(answers == test_set[1][:200]) > least
 
 
 def transparent(picture, colour):
@@ -119,9 +135,10 @@ def test_every_kind_of_picture_is_read(name, weights, tmp_path, capsys):
 def test_a_picture_is_turned_as_the_camera_noted(weights, tmp_path, capsys):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    picture = draw_digit(7).rotate(90, expand=True)
-    result = answer(picture, weights, tmp_path, capsys, "x.jpg", exif=exif)
-    assert result == ("7", "")
+    for size in (300, 4000):  # large pictures are shrunk while they are read
+        picture = draw_digit(7).rotate(90, expand=True).resize((size, size))
+        result = answer(picture, weights, tmp_path, capsys, "x.jpg", exif=exif)
+        assert result == ("7", "")
 
 
 SITUATIONS = {  # grey levels (300, 300)
@@ -161,9 +178,10 @@ def test_on_a_blank_page_there_is_nothing_to_read(paper, weights, tmp_path, caps
         assert "blank.png: nothing to read" in sentence
 
 
-def test_it_says_when_there_are_several_digits(weights, tmp_path, capsys):
-    both = np.hstack([draw_digit(5), draw_digit(5)])
-    assert "several" in answer(Image.fromarray(both), weights, tmp_path, capsys)[1]
+@pytest.mark.parametrize("digits", [[5, 5], [7, 4], [4, 5, 7], [5, 1, 4, 7, 5, 4, 1]])
+def test_it_says_when_there_are_several_digits(digits, weights, tmp_path, capsys):
+    number = np.hstack([draw_digit(digit) for digit in digits])
+    assert "several" in answer(Image.fromarray(number), weights, tmp_path, capsys)[1]
 
 
 def test_it_says_when_an_answer_is_unsure(tmp_path, capsys):
@@ -216,35 +234,3 @@ def test_weights_that_do_not_fit_end_in_a_sentence(how, weights, tmp_path, capsy
     options = [tmp_path / "x.png", "--model", path]
     sentence = sentence_of(demo.main, *options, capsys=capsys)
     assert str(path) in sentence and "train.py" in sentence
-
-
-@given(st.lists(st.integers(0, 99), min_size=1, max_size=50))
-def test_otsus_threshold_is_the_best_of_all(values):
-    values = np.float64(values)
-
-    def variance(threshold):
-        low, high = values[values < threshold], values[values >= threshold]
-        if not len(low):
-            return 0
-        return len(low) * len(high) * (low.mean() - high.mean()) ** 2
-
-    found = prepare.otsu_threshold(values)
-    assert found in values
-    assert variance(found) == pytest.approx(max(map(variance, values)))
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.7))
-def test_connected_components_are_those_of_a_flood_fill(seed, share):
-    mask = np.random.default_rng(seed).random((12, 15)) < share
-    labels = prepare.connected_components(mask)
-    assert np.array_equal(labels > 0, mask)
-    steps = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    left = {*map(tuple, np.argwhere(mask))}
-    while left:
-        component, front = set(), {left.pop()}
-        while front:
-            component |= front
-            front = {(y + i, x + j) for y, x in front for i, j in steps} & left
-            left -= front
-        number = labels[min(component)]
-        assert {*map(tuple, np.argwhere(labels == number))} == component
