@@ -4,7 +4,7 @@
     logits = ConvNet()(images)  # (N, 1, 28, 28) -> (N, 10)
 
 Two blocks of convolution, batch normalisation, ReLU and max-pooling, then one linear
-layer: 29,034 parameters. Trained, it reads 99.45% of MNIST's test images correctly.
+layer: 29,034 parameters. Trained, it reads 99.4% of MNIST's test images correctly.
 """
 
 import torch

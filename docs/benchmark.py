@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
         training, process, accuracies = zip(*runs)
         sd = f" ± {stdev(accuracies):.2f}" if len(runs) > 1 else ""
         seconds = f"{median(training) / args.epochs:.1f} s | {median(process):.0f} s"
-        print(f"| {RUNGS[rung]} | {mean(accuracies):.2f}{sd} % | {seconds} |")
+        print(f"| {RUNGS[rung]} | {mean(accuracies):.2f}{sd}% | {seconds} |")
 
 
 if __name__ == "__main__":
