@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageOps
 
 from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
-from prepare import prepare
+from prepare import NoInk, prepare
 
 LARGEST = (2000, 2000)  # pixels; more would only take time and memory
 EXAMPLE = Path("test/12.png")
@@ -33,13 +33,14 @@ def read_grey(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             picture.draft(None, LARGEST)  # shrinks a JPEG while it is read
-            picture.thumbnail(LARGEST, reducing_gap=None)
+            picture.thumbnail(LARGEST, reducing_gap=None)  # a gap fails with 16 bits
             picture = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
-        raise ValueError("there is no such file") from None
+        raise ValueError(f"{path}: there is no such file") from None
     except Exception as error:  # a broken picture may raise anything
         raise ValueError(
-            f"cannot be read as a picture; if it is HEIC, save it as JPEG ({error})"
+            f"{path}: cannot be read as a picture ({error}); if it is HEIC, save it as "
+            "JPEG"
         ) from error
 
     if picture.mode.startswith(("I", "F")):
@@ -51,18 +52,16 @@ def read_grey(path: Path) -> np.ndarray:
 
 def fit_levels(picture: Image.Image) -> np.ndarray:
     """Scale grey levels of 16 or 32 bits, whose range is unknown, to (H, W) uint8."""
-    levels = np.nan_to_num(np.asarray(picture, np.float64)).clip(0)
+    levels = np.nan_to_num(np.asarray(picture, np.float64), posinf=0).clip(0)
     return np.uint8(255 * levels / (levels.max() or 1))
 
 
 def on_background(picture: Image.Image) -> Image.Image:
     """Put a transparent picture on white, or on black if its ink is bright."""
     grey, alpha = picture.convert("RGBA").convert("LA").split()
-    ink = np.asarray(grey)[np.asarray(alpha) > 0]
-    is_bright = ink.size > 0 and ink.mean() > 127
-
-    background = Image.new("L", picture.size, 0 if is_bright else 255)
-    return Image.composite(grey, background, alpha)
+    drawn = np.asarray(grey)[np.asarray(alpha) > 0]
+    background = 0 if drawn.size and drawn.mean() > 127 else 255
+    return Image.composite(grey, Image.new("L", picture.size, background), alpha)
 
 
 def load_model(path: Path) -> ConvNet:
@@ -75,7 +74,8 @@ def load_model(path: Path) -> ConvNet:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # a broken file may raise anything
         raise ValueError(
-            f"{path}: not the weights of this network, run train.py ({error!r:.150})"
+            f"{path}: cannot be loaded as weights of this network, run train.py first "
+            f"({error!r:.150})"  # cut: it may have pages
         ) from error
     return model
 
@@ -91,21 +91,25 @@ def main(argv: list[str] | None = None) -> None:
     """Prepare the picture, load the weights, ask the network, print the digit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("image", nargs="?", type=Path, default=EXAMPLE)
-    parser.add_argument("--model", type=Path, default=WEIGHTS_FILE, help="weights")
+    parser.add_argument(
+        "--model", type=Path, default=WEIGHTS_FILE, help="file with the weights"
+    )
     parser.add_argument("--device", help="cpu, cuda, ...; default: cuda if it works")
     args = parser.parse_args(argv)
 
     if args.image == EXAMPLE and not EXAMPLE.exists():
         sys.exit(f"demo.py: name a picture, or run python resolve.py for {EXAMPLE}")
     try:
-        pixels, others = prepare(read_grey(args.image))
-    except ValueError as error:
-        sys.exit(f"demo.py: {args.image}: {error}")
-    try:
+        grey = read_grey(args.image)
         device = choose_device(args.device)
         model = load_model(args.model)
     except ValueError as error:
         sys.exit(f"demo.py: {error}")
+
+    try:
+        pixels, others = prepare(grey)
+    except NoInk as error:
+        sys.exit(f"demo.py: {args.image}: {error}")
 
     probabilities = classify(model, pixels, device)
     if not probabilities.isfinite().all():

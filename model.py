@@ -62,5 +62,7 @@ def choose_device(name: str | None = None) -> torch.device:
         RuntimeError,  # there is no such device, or it does not work
     ) as error:
         if name:
-            raise ValueError(f"no device {name!r} here, try --device cpu") from error
+            raise ValueError(
+                f"device {name!r} does not work here, try --device cpu"
+            ) from error
         return torch.device("cpu")

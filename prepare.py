@@ -21,6 +21,10 @@ SIDE = 96  # the longer side of a shrunk picture, in pixels
 STROKE = 0.12  # the width of MNIST's strokes, as a share of the digit's longer side
 
 
+class NoInk(Exception):
+    """There is nothing to read in a picture."""
+
+
 def longest_side(pixels: np.ndarray) -> int:
     """Return the longer side of the bounding box of what is not zero."""
     rows, columns = np.nonzero(pixels)
@@ -43,7 +47,10 @@ def scale(pixels: np.ndarray, longest: int) -> np.ndarray:
 
 
 def crop(pixels: np.ndarray, mask: np.ndarray, margin: float = 0) -> np.ndarray:
-    """Cut out the bounding box of `mask`, which may belong to the shrunk picture."""
+    """Cut out the bounding box of `mask`, and `margin` pixels of the mask around it.
+
+    The mask may belong to the shrunk picture.
+    """
     ratio = max(pixels.shape) / max(mask.shape)
     left, top, right, bottom = Image.fromarray(mask > 0).getbbox()
 
@@ -74,7 +81,7 @@ def is_like_mnist(grey: np.ndarray) -> bool:
     """Return whether (H, W) uint8 has the form of each of MNIST's pictures."""
     if grey.shape != (28, 28) or not grey.any():
         return False
-    is_centred = abs(centre_of_mass(grey) - 14).max() < 0.6
+    is_centred = abs(centre_of_mass(grey) - 14).max() < 0.6  # moved by whole pixels
     return is_centred and longest_side(grey) in (19, 20)
 
 
@@ -100,14 +107,14 @@ def inside_sheet(grey: np.ndarray) -> np.ndarray:
 def local_percentile(small: np.ndarray, percent: float, window: int) -> np.ndarray:
     """Give each pixel of (H, W) float32 a percentile of what is around it.
 
-    The picture is divided into 25x25 cells; around it are `window` x `window` of them.
+    The picture is divided into 25x25 cells; each gets the percentile of the
+    `window` x `window` cells around it.
     """
     cells = Image.fromarray(small).resize((25, 25), Image.Resampling.BOX)
     rank = int(percent / 100 * (window**2 - 1))
     cells = cells.filter(ImageFilter.RankFilter(window, rank))
 
-    height, width = small.shape
-    return np.asarray(cells.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(cells.resize(small.shape[::-1], Image.Resampling.BILINEAR))
 
 
 def find_ink(small: np.ndarray) -> np.ndarray:
@@ -121,11 +128,11 @@ def find_ink(small: np.ndarray) -> np.ndarray:
 
 
 def without_lines(ink: np.ndarray) -> np.ndarray:
-    """Remove ruled lines: in each row and column, what all its pixels have."""
+    """Subtract from each row and column the ink that all of its pixels share."""
     faint = ink.max() / 3  # a stronger line may be a 1
-    for _ in range(2):  # rows, then columns
-        level = dilate(ink, 3).min(axis=1, keepdims=True)  # lines may tilt a little
-        ink = np.where(level < faint, ink - level, ink).clip(0).T
+    for axis in (1, 0):  # along the rows, then along the columns
+        level = dilate(ink, 3).min(axis, keepdims=True)  # dilated: lines may tilt
+        ink = np.where(level < faint, ink - level, ink).clip(0)
     return ink
 
 
@@ -148,22 +155,23 @@ def otsu_threshold(values: np.ndarray) -> float:
 def find_digit(grey: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the ink of the digit, 0 elsewhere, and how many others there may be.
 
-    From (H, W) uint8 to float32, SIDE pixels on the longer side. ValueError if blank.
+    From (H, W) uint8 to float32, SIDE pixels on the longer side. Raises NoInk.
     """
     ink = without_lines(find_ink(scale(grey, SIDE)))
     mask = ink >= otsu_threshold(ink)
-    labels = connected_components(dilate(mask, 3)) * mask  # joins strokes nearby
+    labels = connected_components(dilate(mask, 3)) * mask  # dilated: joins strokes
 
     scores = {}
     for n in np.unique(labels[mask]):
         part = labels == n
-        touches_edge = part.sum() > part[1:-1, 1:-1].sum()
-        scores[n] = longest_side(part) * ink[part].mean() * (0.1 if touches_edge else 1)
+        scores[n] = longest_side(part) * ink[part].mean()
+        if part.sum() > part[1:-1, 1:-1].sum():  # it touches the edge
+            scores[n] *= 0.1
 
     best = max(scores, key=scores.get)
     digit = np.where(labels == best, ink, 0)
     if digit.max() < 10:  # of 255 grey levels
-        raise ValueError("nothing to read, no ink stands out from the paper")
+        raise NoInk("nothing to read, no ink stands out from the paper")
 
     others = sum(score > scores[best] / 2 for score in scores.values()) - 1
     height, width = crop(digit, digit).shape
@@ -179,8 +187,7 @@ def look_closer(page: np.ndarray, digit: np.ndarray) -> np.ndarray:
         return digit
 
     closer = inside_sheet(crop(page, digit, margin=0.3 * length))
-    digit, _ = find_digit(closer)
-    return digit
+    return find_digit(closer)[0]
 
 
 def widen_strokes(digit: np.ndarray) -> np.ndarray:
@@ -190,7 +197,7 @@ def widen_strokes(digit: np.ndarray) -> np.ndarray:
 
     mask = digit > 127
     outline = (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
-    perimeter = np.pi / 4 * outline  # an outline in steps is longer than a smooth one
+    perimeter = np.pi / 4 * outline  # an outline of pixels is 4/pi times too long
     width = 2 * mask.sum() / perimeter  # a stroke has two sides
 
     missing = max(0, STROKE * side - width)
@@ -210,7 +217,7 @@ def centre(digit: np.ndarray) -> np.ndarray:
 def prepare(grey: np.ndarray) -> tuple[np.ndarray, int]:
     """Turn a picture (H, W) uint8 into one like MNIST's, and count other digits in it.
 
-    Raises ValueError if there is no ink.
+    Raises NoInk if it is blank.
     """
     if is_like_mnist(grey):
         return grey, 0

@@ -33,7 +33,7 @@ SYSTEM_FILES = ("Thumbs.db", "desktop.ini")  # Windows writes them by itself
 def read_idx(path: Path, ndim: int) -> np.ndarray:
     """Return the uint8 array, of `ndim` dimensions, of an IDX file, plain or gzipped.
 
-    Raises OSError if the file cannot be opened, ValueError if it holds anything else.
+    Raises OSError if it cannot be opened, ValueError if it is not such a file.
     """
     data = path.read_bytes()
     try:
@@ -90,7 +90,7 @@ def write_pictures(
         if path.is_file() and path not in ours and not is_systems:
             raise ValueError(f"{path}: not from this data, choose an empty --output")
 
-    labels_file.unlink(missing_ok=True)  # if it is there, all pictures are
+    labels_file.unlink(missing_ok=True)  # it marks a complete folder
 
     for image, name in zip(images, names):
         path = output / name
@@ -112,14 +112,16 @@ def main(argv: list[str] | None = None) -> None:
         "labels", nargs="?", type=Path, help="default: the file beside IMAGES, if any"
     )
 
-    parser.add_argument("--output", type=Path, default="test", help="new or empty")
+    parser.add_argument(
+        "--output", type=Path, default="test", help="folder, new or empty"
+    )
     parser.add_argument(
         "--class-folders", action="store_true", help="write 7/0.png, for ImageFolder"
     )
     args = parser.parse_args(argv)
 
     try:
-        images_path = args.images.resolve()
+        images_path = args.images.absolute()
         images = read_idx(find_file(images_path), ndim=3)
 
         labels = None

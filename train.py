@@ -43,8 +43,15 @@ def load_mnist(data_dir: Path, device: torch.device) -> list[Dataset]:
 
     socket.setdefaulttimeout(10)  # seconds; without it a download may hang forever
     try:
-        sets = [MNIST(data_dir, train, download=True) for train in (True, False)]
-    except (AssertionError, OSError, RuntimeError, TypeError, ValueError) as error:
+        sets = [MNIST(data_dir, part, download=True) for part in (True, False)]
+    except (
+        AssertionError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         files = ", ".join(name for name, _ in MNIST.resources)
         raise ValueError(
             f"{raw}: cannot load {MNIST.__name__} ({error!r}); put {files} there and "
@@ -68,11 +75,11 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     inputs = to_input(images)
 
     # A 2x3 matrix for each image. The left 2x2 part turns, stretches and slants; the
-    # last column shifts by up to a pixel, as images reach from -1 to 1 here. The CPU
-    # draws the numbers, so that a seed means the same on every device.
-    turn = torch.eye(2) + torch.empty(len(images), 2, 2).uniform_(-0.1, 0.1)
+    # last column shifts by up to a pixel, 2/28, as images reach from -1 to 1 here. The
+    # CPU draws the numbers, so that a seed means the same on every device.
+    linear = torch.eye(2) + torch.empty(len(images), 2, 2).uniform_(-0.1, 0.1)
     shift = torch.empty(len(images), 2, 1).uniform_(-2 / 28, 2 / 28)
-    matrices = torch.cat([turn, shift], dim=2).to(images.device)
+    matrices = torch.cat([linear, shift], dim=2).to(images.device)
 
     # Find where each pixel comes from, and blend the four pixels around that place.
     grid = F.affine_grid(matrices, inputs.shape, align_corners=False)
@@ -113,7 +120,7 @@ def train(
     use_bfloat16 = has_fast_bfloat16(device)
 
     for epoch in range(1, epochs + 1):
-        name = f"Epoch [{epoch}/{epochs}]"
+        title = f"Epoch [{epoch}/{epochs}]"
         start = time.perf_counter()
         model.train()
 
@@ -135,7 +142,7 @@ def train(
             scheduler.step()
 
             if step % 100 == 0:
-                print(f"{name}, Step [{step}/{steps}], Loss: {loss:.4f}", flush=True)
+                print(f"{title}, Step [{step}/{steps}], Loss: {loss:.4f}", flush=True)
 
         if not loss.isfinite():
             sys.exit(
@@ -144,7 +151,7 @@ def train(
 
         seconds = time.perf_counter() - start
         accuracy = evaluate(model, *test_set)
-        print(f"{name}: {seconds:.1f} s, test accuracy {accuracy:.2f} %", flush=True)
+        print(f"{title}: {seconds:.1f} s, test accuracy {accuracy:.2f} %", flush=True)
 
     return model, accuracy
 
@@ -171,18 +178,30 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=5, help="passes over the images")
     parser.add_argument("--batch-size", type=int, default=100, help="images per step")
     parser.add_argument("--lr", type=float, default=0.01, help="peak learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the random numbers"
+    )
 
     parser.add_argument("--device", help="cpu, cuda, ...; default: cuda if it works")
-    parser.add_argument("--output", type=Path, default=WEIGHTS_FILE, help="weights")
+    parser.add_argument(
+        "--output", type=Path, default=WEIGHTS_FILE, help="file for the weights"
+    )
     args = parser.parse_args(argv)
 
-    if args.epochs < 1 or args.batch_size < 1 or not 0 < args.lr < math.inf:
-        parser.error("--epochs, --batch-size and --lr must be above 0, and finite")
+    if (
+        min(args.epochs, args.batch_size) < 1
+        or not 0 < args.lr < math.inf
+        or abs(args.seed) >= 2**63
+    ):
+        parser.error(
+            "--epochs, --batch-size and --lr must be above 0, --lr finite, "
+            "and --seed of at most 63 bits"
+        )
 
     try:
         is_other = args.output.exists() and not args.output.is_file()
-        if is_other or not os.access(args.output.parent, os.W_OK):
+        folder = args.output.parent
+        if is_other or not folder.is_dir() or not os.access(folder, os.W_OK):
             raise ValueError(f"{args.output}: choose a file in a writable folder")
 
         device = choose_device(args.device)
@@ -199,10 +218,9 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit("train.py: stopped, no weights were saved")
 
-    part = f"{args.output}.part"
     try:
-        torch.save(model.cpu().state_dict(), part)
-        os.replace(part, args.output)  # only now are older weights lost
+        torch.save(model.cpu().state_dict(), f"{args.output}.part")
+        os.replace(f"{args.output}.part", args.output)  # only now are old weights lost
     except (OSError, RuntimeError) as error:
         sys.exit(f"train.py: cannot save {args.output} ({error}), is the disk full?")
 

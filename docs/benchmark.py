@@ -70,6 +70,7 @@ def climb(rung: str, epochs: int, seed: int) -> None:
     changes = names[: names.index(rung) + 1]
 
     torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
     device = choose_device()
     train_set, test_set = load_mnist(ROOT / "data", device)
 

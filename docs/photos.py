@@ -5,8 +5,8 @@
     python docs/photos.py FOLDER --ladder  # what each step of prepare.py brings
 
 Prints how many are right of each kind (for FOLDER, of each folder in it), and which are
-wrong. A picture of several digits, a_42.jpg, is right if demo.py warns of it. The drawn
-pictures are MNIST's own test digits in ink on paper: no real photographs.
+wrong. A picture of several digits, a_42.jpg, is right if demo.py warns of it or is unsure.
+The drawn pictures are MNIST's own test digits in ink on paper: no real photographs.
 """
 
 import argparse
@@ -209,7 +209,7 @@ def read(models: list[ConvNet], picture: Picture) -> Reading:
     kind, name, grey, digits = picture
     try:
         pixels, others = prepare.prepare(grey)
-    except ValueError:  # no ink
+    except prepare.NoInk:
         pixels = np.zeros((28, 28), np.uint8)
         others = 1
 
@@ -247,7 +247,11 @@ def print_ladder(models: list[ConvNet], pictures: list[Picture]) -> None:
     """Print how many are right with each step added, and with each one left out."""
 
     def right_without(names: list[str]) -> float:
-        with mock.patch.multiple(prepare, **{name: STEPS[name] for name in names}):
+        functions = {
+            name: without if name in names else getattr(prepare, name)
+            for name, without in STEPS.items()
+        }
+        with mock.patch.multiple(prepare, **functions):
             return np.mean([read(models, picture).right for picture in pictures])
 
     names = list(STEPS)

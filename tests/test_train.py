@@ -130,6 +130,7 @@ BROKEN = {
     "HTML": ("train-labels-idx1", b"<!DOCTYPE html><html>"),
     "other size": ("t10k-images-idx3", idx_bytes(np.ones((100, 32, 32), np.uint8))),
     "int16": ("t10k-images-idx3", b"\0\0\x0b\1\0\0\0\1\0\0"),
+    "no type": ("t10k-images-idx3", b"\0\0\x0a\1\0\0\0\1\0\0"),
     "five labels": ("t10k-labels-idx1", idx_bytes(np.ones(5, np.uint8))),
     "label 10": ("t10k-labels-idx1", idx_bytes(np.full(100, 10, np.uint8))),
 }
@@ -189,8 +190,9 @@ def test_a_mistake_in_the_code_keeps_its_traceback(edited, tiny_data, tmp_path):
 
 
 BAD_OPTIONS = """--epochs 0, --epochs 1.5, --batch-size -1, --lr 0, --lr nan, --lr inf,
---device abacus, --device cuda:99, --output no/such/folder/model.ckpt, --output .,
---output /dev/null, --no-such-option"""
+--seed 99999999999999999999, --device abacus, --device cuda:99, --output .,
+--output no/such/folder/model.ckpt, --output README.md/model.ckpt, --output /dev/null,
+--no-such-option"""
 
 
 @pytest.mark.parametrize("text", [*BAD_OPTIONS.split(","), "--output " + "x" * 300])
