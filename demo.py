@@ -20,7 +20,7 @@ from prepare import NoInk, prepare
 
 LARGEST = (2000, 2000)  # pixels; more would only take time and memory
 EXAMPLE = Path("test/12.png")
-UNSURE = 0.75  # half of the mistakes and 2% of the correct answers are less certain
+UNSURE = 0.75  # two thirds of the mistakes are less certain, and 4% of the rest
 
 Image.MAX_IMAGE_PIXELS = 250_000_000  # phones take photographs of 200 megapixels
 
@@ -33,7 +33,9 @@ def read_grey(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             picture.draft(None, LARGEST)  # shrinks a JPEG while it is read
-            picture.thumbnail(LARGEST, reducing_gap=None)  # a gap fails with 16 bits
+            picture.thumbnail(
+                LARGEST, reducing_gap=None
+            )  # the default fails on 16 bits
             picture = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
@@ -43,7 +45,7 @@ def read_grey(path: Path) -> np.ndarray:
             "JPEG"
         ) from error
 
-    if picture.mode.startswith(("I", "F")):
+    if picture.mode.startswith(("I", "F")):  # integers or fractions
         return fit_levels(picture)
     if picture.has_transparency_data:
         picture = on_background(picture)

@@ -53,7 +53,7 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
 
 
 def find_file(path: Path) -> Path:
-    """Return `path`, or the first of the names by which people have that file."""
+    """Return `path`, or the first of the other names that people's files have."""
     dashed = path.name.removesuffix(".gz").replace(".idx", "-idx")
     dotted = dashed.replace("-idx", ".idx")  # as 7-Zip and Kaggle unpack it
     names = [dashed, dotted, f"{dashed}.gz", f"{dotted}.gz"]

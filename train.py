@@ -43,7 +43,7 @@ def load_mnist(data_dir: Path, device: torch.device) -> list[Dataset]:
 
     socket.setdefaulttimeout(10)  # seconds; without it a download may hang forever
     try:
-        sets = [MNIST(data_dir, part, download=True) for part in (True, False)]
+        sets = [MNIST(data_dir, train=part, download=True) for part in (True, False)]
     except (
         AssertionError,
         KeyError,
@@ -108,14 +108,14 @@ def train(
     device = images.device
     steps = math.ceil(len(images) / batch_size)
 
-    model = ConvNet().to(device, memory_format=torch.channels_last)
+    model = ConvNet().to(device, memory_format=torch.channels_last)  # for speed
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), fused=True)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(  # the rate rises to lr, then falls
         optimizer,
         max_lr=lr,
         total_steps=epochs * steps,
-        pct_start=0.15,
-        cycle_momentum=False,
+        pct_start=0.15,  # rises for 15% of the steps
+        cycle_momentum=False,  # the betas stay as they are
     )
     use_bfloat16 = has_fast_bfloat16(device)
 
@@ -125,13 +125,15 @@ def train(
         model.train()
 
         if epoch > 1:
-            # The first layer has learned its filters. Frozen, it needs no gradients, so
-            # an epoch is a third faster. In eval mode its normalisation is frozen, too.
+            # By now the first layer has its filters. Frozen, it needs no gradients, so
+            # an epoch is a third faster. Eval mode freezes its normalisation, too.
             model.layer1.requires_grad_(False).eval()
 
         order = torch.randperm(len(images)).to(device)
         for step, batch in enumerate(order.split(batch_size), start=1):
             inputs = distort(images[batch])
+
+            # Autocast computes with 16 bits; the weights keep 32.
             with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
                 logits = model(inputs)
                 loss = F.cross_entropy(logits, labels[batch], label_smoothing=0.03)
@@ -156,7 +158,7 @@ def train(
     return model, accuracy
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # keeps nothing for gradients
 def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the percentage of images (N, 28, 28) uint8 classified correctly."""
     model.eval()
