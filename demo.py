@@ -32,17 +32,16 @@ def read_grey(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as picture:
-            picture.draft(None, LARGEST)  # shrinks a JPEG while it is read
-            picture.thumbnail(
-                LARGEST, reducing_gap=None
-            )  # the default fails on 16 bits
+            # draft shrinks a JPEG while it is read; a reducing gap fails on 16 bits.
+            picture.draft(None, LARGEST)
+            picture.thumbnail(LARGEST, reducing_gap=None)
             picture = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
     except Exception as error:  # a broken picture may raise anything
         raise ValueError(
-            f"{path}: cannot be read as a picture ({error}); if it is HEIC, save it as "
-            "JPEG"
+            f"{path}: cannot be read as a picture ({error}); "
+            "if it is HEIC, save it as JPEG"
         ) from error
 
     if picture.mode.startswith(("I", "F")):  # integers or fractions

@@ -96,10 +96,10 @@ def inside_sheet(grey: np.ndarray) -> np.ndarray:
         sizes[0] = 0  # not in the region
         sheet = labels == sizes.argmax()
 
-        box = crop(region, sheet)
+        box = crop(region, sheet)  # True where the region is
         is_part = min(box.shape) > SIDE / 4 and box.size < 0.97 * small.size
         is_full = box.mean() > 0.7  # the strokes of a digit fill less
-        is_alone = box.sum() > 0.9 * region.sum()
+        is_alone = box.sum() > 0.9 * region.sum()  # the rest may be specks
         if is_part and is_full and is_alone:
             return crop(grey, sheet, margin=-1)  # without its edge
     return grey

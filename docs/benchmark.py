@@ -144,10 +144,9 @@ def describe_machine() -> str:
     elif Path("/proc/cpuinfo").exists():
         name = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
 
-    speed = torch.backends.cpu.get_cpu_capability()
     bfloat16 = "with" if has_fast_bfloat16(choose_device()) else "without"
     threads = f"{torch.get_num_threads()} threads"
-    return f"{name}, {speed}, {bfloat16} bfloat16, {threads}, torch {torch.__version__}"
+    return f"{name}, {bfloat16} bfloat16, {threads}, torch {torch.__version__}"
 
 
 def main(argv: list[str] | None = None) -> None:

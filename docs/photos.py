@@ -247,11 +247,8 @@ def print_ladder(models: list[ConvNet], pictures: list[Picture]) -> None:
     """Print how many are right with each step added, and with each one left out."""
 
     def right_without(names: list[str]) -> float:
-        functions = {
-            name: without if name in names else getattr(prepare, name)
-            for name, without in STEPS.items()
-        }
-        with mock.patch.multiple(prepare, **functions):
+        kept = {name: getattr(prepare, name) for name in STEPS if name not in names}
+        with mock.patch.multiple(prepare, **(STEPS | kept)):
             return np.mean([read(models, picture).right for picture in pictures])
 
     names = list(STEPS)
@@ -266,9 +263,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read or draw the pictures, ask the network, print how many are right."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument(
-        "--model", nargs="+", type=Path, default=[WEIGHTS_FILE], help="weights"
-    )
+    parser.add_argument("--model", nargs="+", type=Path, default=[WEIGHTS_FILE])
     parser.add_argument("--ladder", action="store_true", help="step by step")
 
     parser.add_argument("--count", type=int, default=50, help="drawn ones of each kind")

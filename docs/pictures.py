@@ -147,7 +147,6 @@ def draw_curve(log: Path) -> Figure:
     right.set_title("test accuracy in %")
     for axis in (left, middle, right):
         axis.set(xlabel="epoch", xticks=range(len(accuracies) + 1))
-        axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -169,8 +168,6 @@ def draw_ladder(readme: str) -> Figure:
     right.set(xticks=[], xlim=(0, 1.15 * seconds.max()))
     right.set_title("the whole process, five epochs")
     left.invert_yaxis()
-    for axis in (left, right):
-        axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -220,9 +217,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=DOCS, help="folder")
     args = parser.parse_args(argv)
 
+    plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False}
     model = load_model(args.model)
-    data_dir = DOCS.parent / "data"
-    train_set, (images, labels) = load_mnist(data_dir, torch.device("cpu"))
+    train_set, (images, labels) = load_mnist(DOCS.parent / "data", torch.device("cpu"))
     example = images[EXAMPLE]
     photo = draw_photo(example)
     Image.fromarray(photo).save(args.output / "photo.jpg")

@@ -121,6 +121,7 @@ FORMATS = {
     "black on transparent.png": lambda p: transparent(p, "black"),
     "white on transparent.png": lambda p: transparent(p, "white"),
     "16-bit.png": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 257),
+    "large, 16-bit.png": lambda p: FORMATS["16-bit.png"](p.resize((3000, 3000))),
     "12 of 16 bits.png": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 16),
     "0 to 1.tif": lambda p: Image.fromarray(np.float32(p) / 255),
 }
