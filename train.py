@@ -3,12 +3,12 @@
     python train.py
 
 Prints the loss every 100 steps and the test accuracy after every epoch, and writes
-model.ckpt, the weights that demo.py reads. A run ends like this, after half a minute on
-two cores of an Intel Xeon with bfloat16:
+model.ckpt, the weights that demo.py reads. A run ends like this, after a minute and
+a half on two cores of an AMD EPYC without bfloat16:
 
-    Epoch [5/5], Step [600/600], Loss: 0.2277
-    Epoch [5/5]: 4.3 s, test accuracy 99.43 %
-    Test Accuracy of the model on the 10000 test images: 99.43 %
+    Epoch [5/5], Step [600/600], Loss: 0.2044
+    Epoch [5/5]: 12.0 s, test accuracy 99.37 %
+    Test Accuracy of the model on the 10000 test images: 99.37 %
 """
 
 import argparse
