@@ -70,8 +70,8 @@ def connected_components(mask: np.ndarray) -> np.ndarray:
     """Number the connected components of (H, W) bool: (H, W) int32, 0 outside."""
     labels = Image.fromarray(-np.int32(mask))  # -1: not numbered yet
     count = 0
-    while (np.asarray(labels) == -1).any():
-        y, x = np.argwhere(np.asarray(labels) == -1)[0].tolist()
+    while len(left := np.argwhere(np.asarray(labels) == -1)):
+        y, x = left[0].tolist()
         count += 1
         ImageDraw.floodfill(labels, (x, y), count)
     return np.asarray(labels)

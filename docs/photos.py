@@ -5,8 +5,8 @@
     python docs/photos.py FOLDER --ladder  # what each step of prepare.py brings
 
 Prints how many are right of each kind (for FOLDER, of each folder in it), and which are
-wrong. A picture of several digits, a_42.jpg, is right if demo.py warns of it or is unsure.
-The drawn pictures are MNIST's own test digits in ink on paper: no real photographs.
+wrong. A picture of several digits, a_42.jpg, is right if demo.py warns of it or is
+unsure. The drawn pictures are MNIST's own test digits on paper: no real photographs.
 """
 
 import argparse
