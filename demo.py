@@ -9,52 +9,38 @@ writes. How a picture becomes these pixels: prepare.py.
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from model import WEIGHTS_FILE, ConvNet, choose_device, to_input
+from model import WEIGHTS_FILE, ConvNet, choose_device
 from prepare import NoInk, prepare
 
 LARGEST = (2000, 2000)  # pixels; more would only take time and memory
-EXAMPLE = Path("test/12.png")
+SHADES = " .:-=+*#%@"  # from black to white
 UNSURE = 0.75  # two thirds of the mistakes are less certain, and 4% of the rest
 
 Image.MAX_IMAGE_PIXELS = 250_000_000  # phones take photographs of 200 megapixels
 
 
-def read_grey(path: Path) -> np.ndarray:
-    """Return a picture of any kind, upright, as grey levels (H, W) uint8.
+def read_grey(path: Path | str) -> torch.Tensor:
+    """Return a picture of any kind, upright, as (H, W) float32, 0 black to 1 white."""
+    with Image.open(path) as picture:
+        # draft shrinks a JPEG while it is read; a reducing gap fails on 16 bits.
+        picture.draft(None, LARGEST)
+        picture.thumbnail(LARGEST, reducing_gap=None)
+        with suppress(Exception):  # a broken EXIF block
+            ImageOps.exif_transpose(picture, in_place=True)
 
-    Raises ValueError if it cannot be read.
-    """
-    try:
-        with Image.open(path) as picture:
-            # draft shrinks a JPEG while it is read; a reducing gap fails on 16 bits.
-            picture.draft(None, LARGEST)
-            picture.thumbnail(LARGEST, reducing_gap=None)
-            picture = ImageOps.exif_transpose(picture)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such file") from None
-    except Exception as error:  # a broken picture may raise anything
-        raise ValueError(
-            f"{path}: cannot be read as a picture ({error}); "
-            "if it is HEIC, save it as JPEG"
-        ) from error
-
-    if picture.mode.startswith(("I", "F")):  # integers or fractions
-        return fit_levels(picture)
+    if picture.mode.startswith(("I", "F")):  # 16 or 32 bits, of an unknown range
+        levels = np.nan_to_num(np.asarray(picture, np.float32), posinf=0).clip(0)
+        return torch.from_numpy(levels / (levels.max() or 1))
     if picture.has_transparency_data:
         picture = on_background(picture)
-    return np.asarray(picture.convert("L"))
-
-
-def fit_levels(picture: Image.Image) -> np.ndarray:
-    """Scale grey levels of 16 or 32 bits, whose range is unknown, to (H, W) uint8."""
-    levels = np.nan_to_num(np.asarray(picture, np.float64), posinf=0).clip(0)
-    return np.uint8(255 * levels / (levels.max() or 1))
+    return torch.tensor(np.asarray(picture.convert("L"))) / 255
 
 
 def on_background(picture: Image.Image) -> Image.Image:
@@ -65,59 +51,55 @@ def on_background(picture: Image.Image) -> Image.Image:
     return Image.composite(grey, Image.new("L", picture.size, background), alpha)
 
 
-def load_model(path: Path) -> ConvNet:
+def load_model(path: Path | str) -> ConvNet:
     """Return the network with the weights of `path`, on the CPU, ready to classify.
 
-    Raises ValueError for a file that does not hold the weights of this network.
+    Raises RuntimeError if they are the weights of another network.
     """
     model = ConvNet().eval()
+    weights = torch.load(path, map_location="cpu", weights_only=True)
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # a broken file may raise anything
-        raise ValueError(
-            f"{path}: cannot be loaded as weights of this network, run train.py first "
-            f"({error!r:.150})"  # cut: it may have pages
-        ) from error
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{path} does not fit model.py, was that changed after the training? "
+            f"Then train again. {error}"
+        ) from None
     return model
 
 
-@torch.inference_mode()
-def classify(model: ConvNet, pixels: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Return the probabilities (10,) of the digits in a picture (28, 28) uint8."""
-    images = to_input(torch.tensor(pixels[None])).to(device)
-    return model.to(device)(images).softmax(1)[0].cpu()
+@torch.inference_mode()  # keeps nothing for gradients
+def classify(model: ConvNet, pixels: torch.Tensor) -> torch.Tensor:
+    """Return the probabilities (10,) of the digits in a picture (28, 28) like MNIST's."""
+    return model(pixels[None, None]).softmax(1)[0]  # the input: (1, 1, 28, 28)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Prepare the picture, load the weights, ask the network, print the digit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("image", nargs="?", type=Path, default=EXAMPLE)
-    parser.add_argument(
-        "--model", type=Path, default=WEIGHTS_FILE, help="file with the weights"
+    """Prepare the picture, ask the network, print the digit."""
+    parser = argparse.ArgumentParser(
+        description="Classify one picture of a handwritten digit.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--device", help="cpu, cuda, ...; default: cuda if it works")
+    parser.add_argument("image", nargs="?", type=Path, default="test/12.png")
+    parser.add_argument("--model", type=Path, default=WEIGHTS_FILE, help="weights")
+    parser.add_argument("--device", default=choose_device(), help="cpu, cuda, ...")
     args = parser.parse_args(argv)
 
-    if args.image == EXAMPLE and not EXAMPLE.exists():
-        sys.exit(f"demo.py: name a picture, or run python resolve.py for {EXAMPLE}")
-    try:
-        grey = read_grey(args.image)
-        device = choose_device(args.device)
-        model = load_model(args.model)
-    except ValueError as error:
-        sys.exit(f"demo.py: {error}")
+    if not args.model.exists():
+        sys.exit(f"demo.py: there is no {args.model}, run python train.py first")
+    model = load_model(args.model).to(args.device)
 
     try:
-        pixels, others = prepare(grey)
+        pixels, others = prepare(read_grey(args.image))
+    except UnidentifiedImageError:
+        sys.exit(f"demo.py: {args.image} is no picture; if it is HEIC, save it as JPEG")
     except NoInk as error:
         sys.exit(f"demo.py: {args.image}: {error}")
 
-    probabilities = classify(model, pixels, device)
-    if not probabilities.isfinite().all():
-        sys.exit(f"demo.py: {args.model}: damaged weights, run train.py again")
+    probabilities = classify(model, pixels.to(args.device)).cpu()
 
-    for row in pixels:  # as the network saw it, two characters for each pixel
-        print("".join(2 * " .:-=+*#%@"[level // 26] for level in row))
+    for row in pixels.tolist():  # as the network saw it, two characters for each pixel
+        print("".join(SHADES[round(9 * level)] * 2 for level in row))
 
     likeliest = probabilities.topk(3).indices.tolist()
     for digit in likeliest:
@@ -126,7 +108,11 @@ def main(argv: list[str] | None = None) -> None:
     if others:
         print("demo.py: there may be several digits", file=sys.stderr)
     if probabilities.max() < UNSURE:
-        print("demo.py: unsure of this answer", file=sys.stderr)
+        print(
+            "demo.py: unsure. Is the drawing above your digit, alone? If not, cut the "
+            "picture closer",
+            file=sys.stderr,
+        )
     print(likeliest[0])
 
 

@@ -14,7 +14,10 @@ WEIGHTS_FILE = "model.ckpt"  # train.py writes it, demo.py reads it
 
 
 class ConvNet(nn.Module):
-    """Classify 28x28 pictures; the comments give the shape after each layer."""
+    """Classify 28x28 pictures; the comments give the shape after each layer.
+
+    The parts are named as in yunjey's pytorch-tutorial, so its weights load here.
+    """
 
     def __init__(self, num_classes: int = 10):
         super().__init__()
@@ -38,31 +41,9 @@ class ConvNet(nn.Module):
         """Map (N, 1, 28, 28) float32 in [0, 1], white on black, to (N, 10) logits."""
         features = self.layer1(images)
         features = self.layer2(features)
-        return self.fc(features.flatten(1))
+        return self.fc(features.flatten(1))  # (N, 32, 7, 7) becomes (N, 1568)
 
 
-def to_input(pixels: torch.Tensor) -> torch.Tensor:
-    """Turn (N, 28, 28) uint8 grey levels into (N, 1, 28, 28) float32 in [0, 1]."""
-    return pixels.unsqueeze(1).float() / 255
-
-
-def choose_device(name: str | None = None) -> torch.device:
-    """Return the named device; by default CUDA if it works, otherwise the CPU.
-
-    Raises ValueError for a device that does not work on this machine.
-    """
-    try:
-        device = torch.device(name or "cuda")
-        # A GPU too old for this torch is reported as available, but fails here.
-        (torch.ones(1, device=device) + 1).item()
-        return device
-    except (
-        AssertionError,  # torch was installed without support for the device
-        ImportError,  # the device needs a package of its own
-        RuntimeError,  # there is no such device, or it does not work
-    ) as error:
-        if name:
-            raise ValueError(
-                f"device {name!r} does not work here, try --device cpu"
-            ) from error
-        return torch.device("cpu")
+def choose_device() -> torch.device:
+    """Return CUDA if it is available, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
