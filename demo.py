@@ -2,7 +2,7 @@
 
     python demo.py photo.jpg
 
-Draws the 28x28 pixels that the network saw, prints the three likeliest digits and, as
+Draws the 28x28 pixels that the network saw, prints the three most likely digits and, as
 its last line, the digit alone. Without a name it takes test/12.png, which resolve.py
 writes. How a picture becomes these pixels: prepare.py.
 """
@@ -21,9 +21,26 @@ from prepare import NoInk, prepare
 
 LARGEST = (2000, 2000)  # pixels; more would only take time and memory
 SHADES = " .:-=+*#%@"  # from black to white
-UNSURE = 0.75  # two thirds of the mistakes are less certain, and 4% of the rest
+UNSURE = 0.75  # 80% of the mistakes are less certain, and 4% of the correct answers
 
 Image.MAX_IMAGE_PIXELS = 250_000_000  # phones take photographs of 200 megapixels
+
+
+def load_model(path: Path | str) -> ConvNet:
+    """Return the network with the weights of `path`, on the CPU, ready to classify.
+
+    Raises RuntimeError if they are the weights of another network.
+    """
+    model = ConvNet().eval()
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{path} does not fit model.py, was that changed after the training? "
+            f"Then train again. {error}"
+        ) from None
+    return model
 
 
 def read_grey(path: Path | str) -> torch.Tensor:
@@ -31,6 +48,7 @@ def read_grey(path: Path | str) -> torch.Tensor:
     with Image.open(path) as picture:
         # draft shrinks a JPEG while it is read; a reducing gap fails on 16 bits.
         picture.draft(None, LARGEST)
+        picture.load()  # here a damaged file fails, with Pillow's own words
         picture.thumbnail(LARGEST, reducing_gap=None)
         with suppress(Exception):  # a broken EXIF block
             ImageOps.exif_transpose(picture, in_place=True)
@@ -49,23 +67,6 @@ def on_background(picture: Image.Image) -> Image.Image:
     drawn = np.asarray(grey)[np.asarray(alpha) > 0]
     background = 0 if drawn.size and drawn.mean() > 127 else 255
     return Image.composite(grey, Image.new("L", picture.size, background), alpha)
-
-
-def load_model(path: Path | str) -> ConvNet:
-    """Return the network with the weights of `path`, on the CPU, ready to classify.
-
-    Raises RuntimeError if they are the weights of another network.
-    """
-    model = ConvNet().eval()
-    weights = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"{path} does not fit model.py, was that changed after the training? "
-            f"Then train again. {error}"
-        ) from None
-    return model
 
 
 @torch.inference_mode()  # keeps nothing for gradients
@@ -92,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         pixels, others = prepare(read_grey(args.image))
     except UnidentifiedImageError:
-        sys.exit(f"demo.py: {args.image} is no picture; if it is HEIC, save it as JPEG")
+        sys.exit(f"demo.py: Pillow cannot read {args.image}, save HEIC as JPEG first")
     except NoInk as error:
         sys.exit(f"demo.py: {args.image}: {error}")
 
@@ -101,19 +102,19 @@ def main(argv: list[str] | None = None) -> None:
     for row in pixels.tolist():  # as the network saw it, two characters for each pixel
         print("".join(SHADES[round(9 * level)] * 2 for level in row))
 
-    likeliest = probabilities.topk(3).indices.tolist()
-    for digit in likeliest:
+    most_likely = probabilities.topk(3).indices.tolist()
+    for digit in most_likely:
         print(f"{digit}: {probabilities[digit]:.1%}")
 
     if others:
         print("demo.py: there may be several digits", file=sys.stderr)
     if probabilities.max() < UNSURE:
         print(
-            "demo.py: unsure. Is the drawing above your digit, alone? If not, cut the "
-            "picture closer",
+            "demo.py: unsure. Is the drawing above your digit, alone? If not, crop "
+            "the picture more tightly",
             file=sys.stderr,
         )
-    print(likeliest[0])
+    print(most_likely[0])
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
 """Make any picture of a digit look like MNIST's: 28x28, white on black, centred.
 
-1. Sheet: of a sheet on a desk, or a dark square on a page, only the inside counts.
+1. Sheet: of a sheet on a desk, or a dark square on a page, keep only the inside.
 2. Ink is how much darker a pixel is than the paper around it; bright ink is inverted.
 3. Lines: faint ones that run from edge to edge of the picture are taken away.
 4. Digit: Otsu's threshold separates ink from paper. Of the connected components, the
    digit is the one that is tall and strong and clear of the edge.
-5. Closer: steps 1 to 4 again, of the digit and what is around it.
+5. Closer: steps 1 to 4 again, on the digit and what is around it.
 6. Width: thin strokes are widened to the width of MNIST's.
-7. Centre: as MNIST was made (Yadav and Bottou, arXiv 1905.10498), 20 pixels long, the
-   centre of mass in the middle of 28x28.
+7. Centre: as MNIST was made (Yadav and Bottou, arXiv 1905.10498), the longer side is
+   20 pixels, and the centre of mass in the middle of 28x28.
 
-The tools are the network's: max-pooling, average pooling, interpolation. All pictures
-are (H, W) float32, from 0 for black to 1 for white; of ink, 0 means none.
+The tools are those of networks: max-pooling, average pooling, interpolation. All
+pictures are (H, W) float32, from 0 for black to 1 for white; of ink, 0 means none.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SIDE = 96  # the longer side of a shrunk picture, in pixels: strokes of 2 or more
+SIDE = 96  # pixels on the longer side of a picture in which a digit is looked for
 Box = tuple[slice, slice]  # rows and columns
 
 
@@ -56,7 +56,7 @@ def is_like_mnist(picture: Tensor) -> bool:
     return bool(is_centred) and max(trim(picture).shape) in (19, 20)  # 19 in a few
 
 
-# 1. Sheet -------------------------------------------------------------------------
+# 1. Sheet
 
 
 def inside_sheet(picture: Tensor) -> Tensor:
@@ -79,12 +79,13 @@ def inside_sheet(picture: Tensor) -> Tensor:
     return picture
 
 
-# 2. Ink ---------------------------------------------------------------------------
+# 2. Ink
 
 
 def find_ink(page: Tensor) -> Tensor:
     """Return how much darker than its paper each pixel is, in [0, 1]."""
-    # Most of a picture is paper. The border counts more: cut out tightly, a 1 fills it.
+    # Most of a picture is paper. Its border counts extra: cut out tightly, a 1 may fill
+    # most of the rest.
     framed = F.pad(page[None], [SIDE // 16] * 4, mode="replicate")
     if page.max() - framed.median() > framed.median() - page.min():
         page = 1 - page  # the ink, which differs most, was bright
@@ -94,21 +95,21 @@ def find_ink(page: Tensor) -> Tensor:
 def find_paper(page: Tensor) -> Tensor:
     """Return how bright the paper is at each pixel.
 
-    Look from a pixel towards the four corners of the picture: the brightest that is
-    seen is paper. Of the four, take the darkest, so that a shadow, which comes in from
-    one side, is paper, too.
+    A pixel divides the picture into four quarters, one towards each corner. The
+    brightest place in each is paper. Of the four, take the darkest: a shadow that comes
+    in from one side is paper, too.
     """
     coarse = F.adaptive_avg_pool2d(page[None], 25)[0]  # (25, 25): less noise
-    views = []
+    quarters = []
     for flips in ([], [0], [1], [0, 1]):
         brightest = coarse.flip(flips).cummax(0).values.cummax(1).values
-        views.append(brightest.flip(flips))
+        quarters.append(brightest.flip(flips))
 
-    paper = torch.stack(views).amin(0)
+    paper = torch.stack(quarters).amin(0)
     return F.interpolate(paper[None, None], page.shape, mode="bilinear")[0, 0]
 
 
-# 3. Lines -------------------------------------------------------------------------
+# 3. Lines
 
 
 def without_lines(ink: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ def without_lines(ink: Tensor) -> Tensor:
     return ink
 
 
-# 4. Digit -------------------------------------------------------------------------
+# 4. Digit
 
 
 def find_digit(page: Tensor) -> tuple[Tensor, int]:
@@ -136,7 +137,8 @@ def find_digit(page: Tensor) -> tuple[Tensor, int]:
     scores = {}
     for number in numbers[mask].unique().tolist():
         part = numbers == number
-        scores[number] = len(part[bounding_box(part)]) * ink[part].mean().item()
+        height = len(trim(part))
+        scores[number] = height * ink[part].mean().item()
         if part.sum() > part[1:-1, 1:-1].sum():  # it touches the edge
             scores[number] *= 0.1
 
@@ -163,7 +165,7 @@ def otsu_threshold(values: Tensor) -> Tensor:
 
 
 def connected_components(mask: Tensor) -> Tensor:
-    """Give the pixels of each connected component a number of their own, others 0."""
+    """Give all pixels of a connected component the same number, all others 0."""
     numbers = torch.arange(1.0, mask.numel() + 1).view(mask.shape) * mask
     while True:  # in each component, the largest number spreads, a pixel at a time
         spread = dilate(numbers, 1) * mask
@@ -172,7 +174,7 @@ def connected_components(mask: Tensor) -> Tensor:
         numbers = spread
 
 
-# 5. Closer ------------------------------------------------------------------------
+# 5. Closer
 
 
 def closer(page: Tensor, digit: Tensor) -> Tensor:
@@ -181,7 +183,7 @@ def closer(page: Tensor, digit: Tensor) -> Tensor:
     return page[enlarge(box, page, margin=0.3 * max(digit[box].shape))]
 
 
-# 6. Width -------------------------------------------------------------------------
+# 6. Width
 
 
 def widen_strokes(digit: Tensor) -> Tensor:
@@ -198,11 +200,11 @@ def widen_strokes(digit: Tensor) -> Tensor:
     return dilate(digit, round(missing / 2))
 
 
-# 7. Centre ------------------------------------------------------------------------
+# 7. Centre
 
 
 def centre(digit: Tensor) -> Tensor:
-    """Scale a digit to 20 pixels and move its centre of mass to that of (28, 28)."""
+    """Scale a digit to 20 pixels, and put its centre of mass at (14, 14) of 28x28."""
     digit = scale(trim(digit), 20)
     digit = digit / digit.max()
 
@@ -220,7 +222,7 @@ def centre_of_mass(pixels: Tensor) -> Tensor:
     return weights @ places / weights.sum()
 
 
-# Tools ----------------------------------------------------------------------------
+# Tools
 
 
 def scale(picture: Tensor, longest: int) -> Tensor:

@@ -48,11 +48,14 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
 
 
 def find_labels(images_path: Path) -> Path | None:
-    """Return the file of labels, plain or gzipped, beside a file of images."""
+    """Return the file of labels, plain or gzipped, beside a file of images, or None."""
     images_name = images_path.name.removesuffix(".gz")
     name = images_name.replace("images", "labels").replace("idx3", "idx1")
+    if name == images_name:
+        return None
+
     for path in (images_path.with_name(name), images_path.with_name(f"{name}.gz")):
-        if path.is_file() and name != images_name:
+        if path.is_file():
             return path
     return None
 
@@ -61,15 +64,16 @@ def main(argv: list[str] | None = None) -> None:
     """Read the images and their labels, then write the pictures."""
     parser = argparse.ArgumentParser(
         description="Turn an IDX file into the pictures that it holds.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "images", nargs="?", type=Path, default=RAW / "t10k-images-idx3-ubyte.gz"
     )
     parser.add_argument(
-        "labels", nargs="?", type=Path, help="None takes those beside IMAGES, if any"
+        "labels", nargs="?", type=Path, help="default: the file beside IMAGES, if any"
     )
-    parser.add_argument("--output", type=Path, default="test", help="folder")
+    parser.add_argument(
+        "--output", type=Path, default="test", help="folder (default: test)"
+    )
     parser.add_argument(
         "--class-folders", action="store_true", help="write 7/0.png, for ImageFolder"
     )
@@ -84,16 +88,16 @@ def main(argv: list[str] | None = None) -> None:
     if labels is not None and len(labels) != len(images):
         sys.exit(f"resolve.py: {len(labels)} labels for {len(images)} images")
 
-    paths = [args.output / f"{i}.png" for i in range(len(images))]
+    names = [f"{i}.png" for i in range(len(images))]
     if args.class_folders:
-        folders = [args.output / str(label) for label in labels]
-        paths = [folder / path.name for folder, path in zip(folders, paths)]
+        names = [f"{label}/{name}" for label, name in zip(labels, names)]
+    paths = [args.output / name for name in names]
 
     label_file = args.output / "label.txt"
     ours = {*paths, label_file} if labels is not None else {*paths}
     others = {*args.output.rglob("*.png"), *args.output.glob("label.txt")} - ours
     if others:
-        sys.exit(f"resolve.py: {min(others)} is from another run, empty {args.output}")
+        sys.exit(f"resolve.py: {min(others)} is not from here, choose another --output")
 
     for image, path in zip(images, paths):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,10 +23,10 @@ from torchvision.datasets import MNIST
 from model import WEIGHTS_FILE, ConvNet, choose_device
 
 DATA = Path(__file__).resolve().parent / "data"
-Dataset = tuple[torch.Tensor, torch.Tensor]  # images and their labels
+LabelledImages = tuple[torch.Tensor, torch.Tensor]
 
 
-def load_mnist(train: bool, device: torch.device | str = "cpu") -> Dataset:
+def load_mnist(train: bool, device: torch.device | str = "cpu") -> LabelledImages:
     """Return the training set or the test set, whole, as two tensors on the device.
 
     Images (N, 28, 28) uint8, labels (N,) int64. Unpacks the files in data/MNIST/raw, or
@@ -53,9 +53,10 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     # A matrix for each image says where its pixels come from: the pixel at (x, y) is
     # taken from the place `matrix @ (x, y, 1)`, with x and y from -1 to 1.
     #
-    #     1  0  0     leaves        1  -.1  0    turns by      1  0  .1    shifts by
-    #     0  1  0     all alone     .1   1  0    6 degrees     0  1   0    1.4 pixels
+    #     1  0  0     changes       1  -.1  0    turns by      1  0  .1    shifts by
+    #     0  1  0     nothing       .1   1  0    6 degrees     0  1   0    1.4 pixels
     #
+    # Added to the first of these, random numbers do a little of everything.
     # The CPU draws the numbers, so that a seed means the same on every device.
     noise = torch.empty(len(images), 2, 3).uniform_(-0.1, 0.1)
     matrices = (torch.eye(2, 3) + noise).to(images.device)
@@ -66,24 +67,28 @@ def distort(images: torch.Tensor) -> torch.Tensor:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Return whether the device computes faster with bfloat16, numbers of 16 bits.
+    """Return whether the device computes faster with bfloat16, 16-bit numbers.
 
-    CPUs with instructions for it do; others emulate it, many times slower. On a GPU,
-    starting an operation takes longer than the sums of so small a network.
+    CPUs with AVX-512 BF16 do; others emulate it, many times slower. On a GPU, starting
+    an operation takes longer than computing it in so small a network.
     """
     capabilities = torch.cpu.get_capabilities()
     return device.type == "cpu" and capabilities.get("avx512_bf16", False)
 
 
 def train(
-    train_set: Dataset, test_set: Dataset, epochs: int, batch_size: int, lr: float
+    train_set: LabelledImages,
+    test_set: LabelledImages,
+    epochs: int,
+    batch_size: int,
+    lr: float,
 ) -> tuple[ConvNet, float]:
     """Return a trained network and its accuracy on the test set in percent."""
     images, labels = train_set
     device = images.device
     steps = math.ceil(len(images) / batch_size)
 
-    # channels_last puts the channels of a pixel side by side in memory.
+    # channels_last: the channels of a pixel lie side by side in memory, for speed.
     model = ConvNet().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -106,9 +111,9 @@ def train(
         model.train()
 
         if epoch > 1:
-            # The first layer has learnt its filters. Without gradients, which AdamW
-            # then leaves alone, an epoch is a third faster. Its normalisation, which
-            # model.train() has just woken, goes back to its fixed averages.
+            # The first layer has learnt its filters, so freeze it: AdamW skips weights
+            # without gradients, and an epoch takes a quarter less time. model.train()
+            # has just woken its normalisation; eval() fixes its averages again.
             model.layer1.requires_grad_(False).eval()
 
         order = torch.randperm(len(images)).to(device)

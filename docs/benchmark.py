@@ -1,139 +1,123 @@
-"""Climb from the loop of most tutorials to train.py, one change at a time.
+"""Measure what each line of train.py is worth: change it, train, compare.
 
-    python docs/benchmark.py    # 5 seeds: an hour or two on two cores
-    python docs/benchmark.py --epochs 1 --seeds 2 --rungs plain freeze
+    python docs/benchmark.py    # 3 seeds: an hour or less on two cores
+    python docs/benchmark.py --epochs 1 --seeds 1 --only ReLU freez
 
-Prints the table of the README: each rung keeps the changes of the rungs before it. Each
-run is a process of its own. The rungs take turns, a seed at a time, so that a machine
-that slows down slows all of them. Nothing else should run meanwhile.
+Each row of the table, which README shows, is an edit of train.py or model.py, made in
+a copied folder; docs/plain.py is the last row. The rows take turns, a seed at a time,
+so that a machine that slows down slows all of them. Nothing else should run meanwhile.
 """
 
 import argparse
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, median, stdev
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-from torch.optim import lr_scheduler
-from torch.utils.data import DataLoader
-from torchvision.datasets import MNIST
-from torchvision.transforms import ToTensor
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from model import ConvNet, choose_device, to_input
-from train import distort, evaluate, has_fast_bfloat16, load_mnist
-
-RUNGS = {
-    "plain": "the plain loop: `DataLoader`, Adam at 0.001",
-    "tensor": "the whole set as one tensor",
-    "adamw": "AdamW with `betas=(0.9, 0.99)`",
-    "schedule": "one-cycle schedule to 0.01",
-    "smoothing": "label smoothing",
-    "distort": "distorted images",
-    "channels": "`channels_last`: pixels in another order in memory",
-    "bfloat16": "bfloat16: numbers of 16 bits",
-    "freeze": "first layer frozen after the first epoch: `train.py`",
-}
-EPOCH = re.compile(r"Epoch \[\d+/\d+\]: ([\d.]+) s, test accuracy ([\d.]+) %")
+RESULT = re.compile(r"Test Accuracy of the model on the \d+ test images: ([\d.]+) %")
 
 
-def plain_batches(device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches of an epoch as most tutorials do, one image at a time."""
-    data = MNIST(ROOT / "data", train=True, transform=ToTensor())
-    for images, labels in DataLoader(data, batch_size=100, shuffle=True):
-        yield images.to(device), labels.to(device)
+class Row(NamedTuple):
+    """A change of train.py: its name, edits (file, old, new), options of train.py."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...] = ()
+    options: tuple[str, ...] = ()
 
 
-def tensor_batches(
-    images: Tensor, labels: Tensor, distorted: bool
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches of an epoch as train.py does, cut out of two tensors."""
-    order = torch.randperm(len(images)).to(images.device)
-    for batch in order.split(100):
-        chosen = images[batch]
-        yield distort(chosen) if distorted else to_input(chosen), labels[batch]
+TRAIN = "train.py"
+MODEL = "model.py"
+ROWS = [
+    Row("`train.py` as it is"),
+    Row(
+        "constant rate of 0.001: `scheduler.step()` deleted, `--lr 0.025`",
+        ((TRAIN, "            scheduler.step()\n", ""),),
+        ("--lr", "0.025"),  # the one-cycle schedule begins at 1/25 of it
+    ),
+    Row("ten times the rate: `--lr 0.1`", options=("--lr", "0.1")),
+    Row("no label smoothing", ((TRAIN, ", label_smoothing=0.03", ""),)),
+    Row(
+        "no distortions: `inputs = to_input(images[chosen])`",
+        ((TRAIN, "distort(images[chosen])", "to_input(images[chosen])"),),
+    ),
+    Row("AdamW's own `betas`", ((TRAIN, "        betas=(0.9, 0.99),\n", ""),)),
+    Row("no freezing: `if False:`", ((TRAIN, "if epoch > 1:", "if False:"),)),
+    Row("no `channels_last`", ((TRAIN, ", memory_format=torch.channels_last", ""),)),
+    Row(
+        "no bfloat16: `use_bfloat16 = False`",
+        ((TRAIN, "= has_fast_bfloat16(device)", "= False"),),
+    ),
+    Row("no `fused`", ((TRAIN, "fused=True", "fused=False"),)),
+    Row("no ReLU: `nn.Identity()`", ((MODEL, "nn.ReLU()", "nn.Identity()"),)),
+    Row(
+        "no batch normalisation: `nn.Identity()`",
+        (
+            (MODEL, "nn.BatchNorm2d(16)", "nn.Identity()"),
+            (MODEL, "nn.BatchNorm2d(32)", "nn.Identity()"),
+        ),
+    ),
+    Row(
+        "half the channels: 8 and 16",
+        (
+            (MODEL, "(1, 16,", "(1, 8,"),
+            (MODEL, "BatchNorm2d(16)", "BatchNorm2d(8)"),
+            (MODEL, "(16, 32,", "(8, 16,"),
+            (MODEL, "BatchNorm2d(32)", "BatchNorm2d(16)"),
+            (MODEL, "(32 * 7 * 7", "(16 * 7 * 7"),
+        ),
+    ),
+    Row(
+        "1,000 images: `images, labels = (part[:1000] for part in train_set)`",
+        ((TRAIN, "= train_set\n", "= (part[:1000] for part in train_set)\n"),),
+    ),
+    Row(
+        "Fashion-MNIST: `import FashionMNIST as MNIST`",
+        ((TRAIN, "import MNIST", "import FashionMNIST as MNIST"),),
+    ),
+    Row("the usual loop: `docs/plain.py`"),
+]
+USUAL = ROWS[-1]
 
 
-def climb(rung: str, epochs: int, seed: int) -> None:
-    """Train with the changes up to `rung`; print train.py's line for each epoch."""
-    names = list(RUNGS)
-    changes = names[: names.index(rung) + 1]
+def copy_edited(row: Row, folder: Path) -> None:
+    """Copy the scripts into a folder, with the edits of a row made.
 
-    torch.manual_seed(seed)
-    torch.backends.cudnn.deterministic = True
-    device = choose_device()
-    train_set, test_set = load_mnist(ROOT / "data", device)
+    Raises ValueError if there is nothing to edit any more.
+    """
+    folder.mkdir()
+    (folder / "data").symlink_to(ROOT / "data")
+    (folder / "docs").mkdir()
+    for name in (TRAIN, MODEL, "docs/plain.py"):
+        shutil.copy(ROOT / name, folder / name)
 
-    model = ConvNet().to(device)
-    if "channels" in changes:
-        model = model.to(memory_format=torch.channels_last)
-
-    if "adamw" in changes:
-        optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), fused=True)
-    else:
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
-
-    if "schedule" in changes:
-        scheduler = lr_scheduler.OneCycleLR(
-            optimizer, 0.01, 600 * epochs, pct_start=0.15, cycle_momentum=False
-        )
-    else:
-        scheduler = lr_scheduler.ConstantLR(optimizer, factor=1)
-
-    smoothing = 0.03 if "smoothing" in changes else 0
-    use_bfloat16 = "bfloat16" in changes and has_fast_bfloat16(device)
-
-    for epoch in range(1, epochs + 1):
-        start = time.perf_counter()
-        model.train()
-
-        if "tensor" in changes:
-            batches = tensor_batches(*train_set, distorted="distort" in changes)
-        else:
-            batches = plain_batches(device)
-
-        for images, labels in batches:
-            with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
-                loss = F.cross_entropy(model(images), labels, label_smoothing=smoothing)
-
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            scheduler.step()
-
-        loss.item()  # waits for the GPU
-        seconds = time.perf_counter() - start
-        accuracy = evaluate(model, *test_set)
-        name = f"Epoch [{epoch}/{epochs}]"
-        print(f"{name}: {seconds:.2f} s, test accuracy {accuracy:.2f} %", flush=True)
+    for name, old, new in row.edits:
+        text = (folder / name).read_text(encoding="utf-8")
+        if old not in text:
+            raise ValueError(f"{row.name}: there is no {old!r} in {name} any more")
+        (folder / name).write_text(text.replace(old, new), encoding="utf-8")
 
 
-def run(rung: str, epochs: int, seed: int) -> tuple[float, float, float]:
-    """Return the seconds of training and of the process, and the last accuracy."""
-    command = [sys.executable, __file__, "--climb", rung]
-    with tempfile.TemporaryDirectory() as folder:
-        if rung == "freeze":
-            command = [sys.executable, "train.py", "--output", f"{folder}/model.ckpt"]
-        command += ["--epochs", str(epochs), "--seed", str(seed)]
+def run(row: Row, folder: Path, epochs: int, seed: int) -> tuple[float, float]:
+    """Train in the folder of a row; return the accuracy and the process's seconds."""
+    script = "docs/plain.py" if row is USUAL else TRAIN
+    command = [sys.executable, script, *row.options]
+    command += ["--epochs", str(epochs), "--seed", str(seed)]
 
-        start = time.perf_counter()
-        result = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
-        )
-        process = time.perf_counter() - start
-
-    seconds, accuracies = zip(*EPOCH.findall(result.stdout), strict=True)
-    return sum(map(float, seconds)), process, float(accuracies[-1])
+    start = time.perf_counter()
+    result = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=folder
+    )
+    seconds = time.perf_counter() - start
+    return float(RESULT.search(result.stdout)[1]), seconds
 
 
 def describe_machine() -> str:
@@ -144,41 +128,58 @@ def describe_machine() -> str:
     elif Path("/proc/cpuinfo").exists():
         name = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
 
-    bfloat16 = "with" if has_fast_bfloat16(choose_device()) else "without"
+    has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
+    bfloat16 = "with" if has_bfloat16 else "without"
     threads = f"{torch.get_num_threads()} threads"
     return f"{name}, {bfloat16} bfloat16, {threads}, torch {torch.__version__}"
 
 
+def print_table(results: dict[Row, list[tuple[float, float]]]) -> None:
+    """Print mean and standard deviation of the accuracies, and the median times.
+
+    A difference to the first row that is smaller than a standard deviation, the larger
+    of the two rows', is none.
+    """
+    print("| | test accuracy | difference | time |")
+    print("| --- | --- | --- | --- |")
+
+    spread = {}
+    for row, runs in results.items():
+        accuracies, times = zip(*runs)
+        sd = stdev(accuracies) if len(runs) > 1 else 0
+        spread[row] = mean(accuracies), sd
+
+        first_mean, first_sd = next(iter(spread.values()))
+        change = mean(accuracies) - first_mean
+        difference = f"{change:+.2f}" if abs(change) > max(sd, first_sd) else "none"
+        if row is next(iter(results)):
+            difference = ""
+        accuracy = f"{mean(accuracies):.2f} ± {sd:.2f}%"
+        print(f"| {row.name} | {accuracy} | {difference} | {median(times):.0f} s |")
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Run all rungs in turns, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    """Make all edits, then train in all folders in turns, and print the table."""
+    parser = argparse.ArgumentParser(description="What is each line of train.py worth?")
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--rungs", nargs="+", choices=RUNGS, default=list(RUNGS))
-    parser.add_argument("--climb", choices=RUNGS, help=argparse.SUPPRESS)  # for run()
-    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="+", default=[""], help="words of the rows")
     args = parser.parse_args(argv)
 
-    if args.climb:
-        return climb(args.climb, args.epochs, args.seed)
-
-    if not has_fast_bfloat16(choose_device()) and "bfloat16" in args.rungs:
-        args.rungs.remove("bfloat16")  # it would change nothing
-
     print(describe_machine(), flush=True)
-    results = {rung: [] for rung in args.rungs}
-    for seed in range(args.seeds):
-        for rung, runs in results.items():
-            runs.append(run(rung, args.epochs, seed))
-            print(f"seed {seed}, {rung}: {runs[-1]}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        folders = {row: Path(folder) / str(i) for i, row in enumerate(ROWS)}
+        for row, path in folders.items():
+            copy_edited(row, path)
 
-    print("| | test accuracy | an epoch | the whole process |")
-    print("| --- | --- | --- | --- |")
-    for rung, runs in results.items():
-        training, process, accuracies = zip(*runs)
-        sd = f" ± {stdev(accuracies):.2f}" if len(runs) > 1 else ""
-        seconds = f"{median(training) / args.epochs:.1f} s | {median(process):.0f} s"
-        print(f"| {RUNGS[rung]} | {mean(accuracies):.2f}{sd}% | {seconds} |")
+        chosen = [row for row in ROWS if any(word in row.name for word in args.only)]
+        results = {row: [] for row in chosen}
+        for seed in range(args.seeds):
+            for row, runs in results.items():
+                runs.append(run(row, folders[row], args.epochs, seed))
+                print(f"seed {seed}, {row.name}: {runs[-1]}", file=sys.stderr)
+
+    print_table(results)
 
 
 if __name__ == "__main__":

@@ -3,23 +3,26 @@
     python train.py > train.log
     python docs/pictures.py --log train.log
 
-Writes network.png, digits.png, filters.png, distorted.png, mistakes.png, photo.jpg,
-steps.png, ladder.png from the README's table and, from a log of train.py, curve.png.
-photo.jpg is not a real photograph: it is a test digit, drawn on ruled paper.
+Writes photo.jpg, network.png, digits.png, filters.png, distorted.png, mistakes.png,
+steps.png and, from a log of train.py, curve.png. photo.jpg is not a real photograph: it
+is a test digit, drawn on ruled paper.
 """
 
 import argparse
 import math
 import re
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image
 from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
@@ -27,9 +30,9 @@ sys.path.insert(0, str(DOCS.parent))
 from photos import draw_page, photograph
 
 import prepare
-from demo import load_model
-from model import WEIGHTS_FILE, ConvNet, to_input
-from train import distort, load_mnist
+from demo import load_model, read_grey
+from model import WEIGHTS_FILE, ConvNet
+from train import LabelledImages, distort, load_mnist, to_input, train
 
 EXAMPLE = 15  # the test image, a 5, that most pictures show
 
@@ -119,55 +122,40 @@ def draw_distorted(image: Tensor) -> Figure:
     return draw_grid([image, *distorted], captions, columns=11, size=0.75)
 
 
-def draw_curve(log: Path) -> Figure:
+def learning_rates(data: LabelledImages, epochs: int) -> list[float]:
+    """Return the learning rate after each of train.py's steps, 600 in each epoch."""
+    rates = []
+
+    class Recorder(OneCycleLR):
+        def step(self) -> None:
+            super().step()
+            rates.append(self.get_last_lr()[0])
+
+    tiny = data[0][:600], data[1][:600]
+    patch = mock.patch("torch.optim.lr_scheduler.OneCycleLR", Recorder)
+    with patch, redirect_stdout(None):
+        train(tiny, tiny, epochs=epochs, batch_size=1, lr=0.01)
+    return rates
+
+
+def draw_curve(log: Path, data: LabelledImages) -> Figure:
     """Draw loss, learning rate and accuracy of the run whose output is in `log`."""
     text = log.read_text()
     losses = re.findall(r"Loss: ([\d.]+)", text)  # six in each epoch
     accuracies = re.findall(r"test accuracy ([\d.]+) %", text)
-
-    total = 600 * len(accuracies)
-    optimizer = torch.optim.AdamW([torch.zeros(1)])
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(  # as in train.py
-        optimizer, 0.01, total, pct_start=0.15, cycle_momentum=False
-    )
-    rates = []
-    for _ in range(total):
-        rates.append(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
+    rates = learning_rates(data, epochs=len(accuracies))
 
     figure, (left, middle, right) = plt.subplots(
         1, 3, figsize=(9, 2.6), layout="constrained"
     )
     left.plot(np.arange(1, len(losses) + 1) / 6, np.float64(losses))
     left.set_title("training loss of one batch")
-    middle.plot(np.arange(total) / 600, rates)
+    middle.plot(np.arange(len(rates)) / 600, rates)
     middle.set_title("learning rate")
     right.plot(range(1, len(accuracies) + 1), np.float64(accuracies), "o-")
     right.set_title("test accuracy in %")
     for axis in (left, middle, right):
         axis.set(xlabel="epoch", xticks=range(len(accuracies) + 1))
-    return figure
-
-
-def draw_ladder(readme: str) -> Figure:
-    """Draw the ladder of the training, a table of the README, as bars."""
-    rows = re.findall(
-        r"(?m)^\| (.+?) \| ([\d.]+) ± ([\d.]+)% \| .* ([\d.]+) s \|", readme
-    )
-    names = [name.replace("`", "").split(":")[0] for name, *_ in rows]
-    accuracies, sds, seconds = np.float64([row[1:] for row in rows]).T
-
-    figure, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(9, 2.8), layout="constrained"
-    )
-    left.errorbar(accuracies, names, xerr=sds, fmt="o", capsize=3)
-    left.set_title("test accuracy in %, ± standard deviation")
-    bars = right.barh(names, seconds)
-    right.bar_label(bars, fmt="%.0f s", padding=3)
-    right.set(xticks=[], xlim=(0, 1.15 * seconds.max()))
-    right.set_title("the whole process, five epochs")
-    left.invert_yaxis()
     return figure
 
 
@@ -188,25 +176,29 @@ def draw_photo(image: Tensor) -> np.ndarray:
     return photograph(draw_page(image.numpy(), "ruled", rng), "ruled", rng)
 
 
-def draw_steps(photo: np.ndarray) -> Figure:
-    """Draw the steps of the preparation, with a margin line added and on a desk."""
-    page = Image.fromarray(photo)
-    ImageDraw.Draw(page).line((50, 0, 50, page.height), 110, 4)
-    page = page.rotate(4, Image.Resampling.BICUBIC, expand=True, fillcolor=45)
-    photo = np.asarray(ImageOps.expand(page, 30, 45))
-
-    sheet = prepare.inside_sheet(photo)
-    ink = prepare.find_ink(prepare.scale(sheet, prepare.SIDE))
+def draw_steps(photo: Path) -> Figure:
+    """Draw the steps of the preparation that change photo.jpg: all but the sheet."""
+    picture = read_grey(photo)
+    small = prepare.scale(picture, prepare.SIDE)
+    ink = prepare.find_ink(small)
     unruled = prepare.without_lines(ink)
-    mask = unruled >= prepare.otsu_threshold(unruled)
-    digit, _ = prepare.find_digit(sheet)
-    wide = prepare.widen_strokes(prepare.crop(digit, digit))
-    pixels, _ = prepare.prepare(photo)
+    digit, _ = prepare.find_digit(picture)
+    closer, _ = prepare.find_digit(prepare.closer(picture, digit))
 
-    steps = [photo, sheet, ink, unruled, mask, digit, wide, pixels]
-    names = ["photograph", "sheet", "ink", "no lines", "threshold"]
-    names += ["component", "widened", "28x28"]
-    return draw_grid(steps, names, columns=8, size=1.15)
+    steps = {
+        "photo.jpg": picture,
+        "2. the paper": prepare.find_paper(small),
+        "2. the ink": ink,
+        "3. no lines": unruled,
+        "4. threshold": unruled >= prepare.otsu_threshold(unruled),
+        "4. the digit": digit,
+        "5. closer": closer,
+        "6. width": prepare.widen_strokes(closer),
+        "7. centre": prepare.prepare(picture)[0],
+    }
+    figure = draw_grid([*steps.values()], [*steps], columns=9, size=1.05)
+    figure.axes[1].images[0].set_clim(0, 1)  # the paper is bright
+    return figure
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -219,10 +211,11 @@ def main(argv: list[str] | None = None) -> None:
 
     plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False}
     model = load_model(args.model)
-    train_set, (images, labels) = load_mnist(DOCS.parent / "data", torch.device("cpu"))
+    train_set = load_mnist(train=True)
+    images, labels = load_mnist(train=False)
     example = images[EXAMPLE]
-    photo = draw_photo(example)
-    Image.fromarray(photo).save(args.output / "photo.jpg")
+    photo = args.output / "photo.jpg"
+    Image.fromarray(draw_photo(example)).save(photo)
 
     figures = {
         "network": draw_network(model, example),
@@ -231,10 +224,9 @@ def main(argv: list[str] | None = None) -> None:
         "distorted": draw_distorted(example),
         "mistakes": draw_mistakes(model, images, labels),
         "steps": draw_steps(photo),
-        "ladder": draw_ladder((DOCS.parent / "README.md").read_text(encoding="utf-8")),
     }
     if args.log:
-        figures["curve"] = draw_curve(args.log)
+        figures["curve"] = draw_curve(args.log, train_set)
     for name, figure in figures.items():
         figure.savefig(args.output / f"{name}.png", dpi=110)
 

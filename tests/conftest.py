@@ -55,14 +55,14 @@ def test_set() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def tiny_data(tmp_path, test_set) -> Path:
-    """A data folder with 640 images to train on and 100 to test on."""
-    raw = tmp_path / "tiny" / "MNIST" / "raw"
+    """A folder like data, with 640 images to train on and 100 to test on."""
+    raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for part, chosen in (("train", slice(640)), ("t10k", slice(640, 740))):
         images, labels = (array[chosen] for array in test_set)
         (raw / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images))
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
-    return tmp_path / "tiny"
+    return tmp_path / "data"
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def trained(tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
 
 @pytest.fixture
 def copied_data(tmp_path) -> Path:
-    """A data folder with the four original files alone, as in a fresh clone."""
+    """A folder like data, with the four original files alone, as in a fresh clone."""
     raw = tmp_path / "copied" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for path in RAW.glob("*.gz"):

@@ -1,4 +1,4 @@
-"""The README: its commands run and print what it shows, its table and links hold."""
+"""The README: its commands run and print what it shows, its tables and links hold."""
 
 import re
 import shlex
@@ -6,39 +6,57 @@ import shutil
 
 import torch
 from conftest import ROOT, run
+from PIL import Image
 
 from model import ConvNet
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 def form_of(line: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "N", line)
 
 
-def test_the_commands_print_what_is_shown(trained, tmp_path):
-    """train.py with one epoch, the others with its weights; ... stands for anything."""
-    training, weights = trained
-    shutil.copy(weights, tmp_path)
+def assert_shown(shown: str, printed: str) -> None:
+    """Each line that is shown has the form of one that is printed; ... is any."""
+    forms = [form_of(line.rstrip()) for line in printed.splitlines()]
+    for line in shown.strip().splitlines():
+        assert form_of(line) in [*forms, "..."], line
+
+
+def test_the_training_prints_lines_of_the_form_that_is_shown(trained):
+    (shown,) = re.findall(r"```text\n(Epoch.*?)```", README, re.DOTALL)
+    assert shown.splitlines()[-1].startswith("Test Accuracy")
+    assert_shown(shown.replace("/5]", "/1]"), trained[0].stdout)
+
+
+def test_the_other_commands_print_lines_of_the_form_that_is_shown(trained, tmp_path):
+    """The last line of demo.py, the digit, is compared as it is."""
+    shutil.copy(trained[1], tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
 
-    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    shown = re.findall(r"\$ python ([^\n]*)\n([^$]*)", "".join(blocks))
-    scripts = [command.split()[0] for command, _ in shown]
-    assert scripts == ["train.py", "resolve.py", "demo.py", "demo.py"]
+    (block,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    commands = re.findall(r"\$ python ([^\n]*)\n([^$]*)", block)
+    scripts = [command.split()[0] for command, _ in commands]
+    assert scripts == ["demo.py", "resolve.py", "demo.py"]
 
-    for command, text in shown:
-        printed = training.stdout
-        if command != "train.py":
-            result = run(*shlex.split(command), cwd=tmp_path)
-            assert (result.returncode, result.stderr) == (0, "")
-            printed = result.stdout
-
-        forms = [form_of(line.rstrip()) for line in printed.splitlines()]
-        for line in text.split("\n"):
-            assert form_of(line) in [*forms, "...", ""], command
+    for command, shown in commands:
+        result = run(*shlex.split(command), cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert_shown(shown, result.stdout)
         if command.startswith("demo.py"):
-            assert printed.splitlines()[-1] == text.split()[-1]
+            assert result.stdout.splitlines()[-1] == shown.split()[-1]
+
+
+def test_the_lines_for_the_python_prompt_run(trained, tmp_path, monkeypatch, capsys):
+    shutil.copy(trained[1], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Image.Image, "show", lambda picture: None)
+
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(code, {})  # noqa: S102, the code is our own
+    assert capsys.readouterr().out.startswith("tensor(9) tensor([[")
 
 
 def test_the_layer_table_is_the_network():
@@ -54,15 +72,30 @@ def test_the_layer_table_is_the_network():
     assert f"{total:,}" in README
 
 
+def test_the_readmes_table_of_changes_is_part_of_the_results():
+    rows = re.findall(r"(?m)^\| .* \| .* ± .*%.* \|$", README)
+    assert len(rows) > 5 and set(rows) <= set(RESULTS.splitlines())
+    headline = re.search(r"\*\*([\d.]+ ± [\d.]+%) of MNIST", README)[1]
+    assert headline in rows[0]
+
+
 def test_links_and_files_that_are_named_exist():
     for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert link.startswith("http") or (ROOT / link).exists(), link
+        path = link.partition("#")[0]
+        assert link.startswith("http") or (ROOT / path).exists(), link
     for name in re.findall(r"`((?:docs/|tests/)?\w+\.(?:py|md|jpg))`", README):
-        assert (ROOT / name).exists(), name
+        assert (ROOT / name).exists() or name in ("photo.jpg",), name
 
 
-def test_ci_runs_the_two_command_lines():
-    script = (ROOT / ".ci" / "run").read_text()
-    for line in re.findall(r"(?m)^python3 -m venv .*", README):
-        for part in line.split(" && ")[2:]:
-            assert part in script.replace(" --quiet", ""), part
+def test_ci_runs_the_commands_of_the_two_command_lines():
+    """With fewer epochs and less to print, and in a virtual environment of its own."""
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    lines = re.findall(r"(?m)^python3 -m venv .*", README)
+    assert len(lines) == 2
+
+    install, train = lines[0].split(" && ")[2:]
+    install_tests, test = lines[1].split(" && ")[2:]
+    assert (install, train) == ("pip install -r requirements.txt", "python train.py")
+    assert install_tests.replace("install", "install --quiet") in script
+    assert test in script
+    assert any(line.startswith(f"{train} --epochs 1 ") for line in script)

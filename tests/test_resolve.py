@@ -1,8 +1,7 @@
-"""resolve.py: what it reads and writes, what people bring, what is broken."""
+"""resolve.py: what it reads and writes, which labels it takes, what stays loud."""
 
 import gzip
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,13 +15,14 @@ import resolve
 
 IMAGES = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
 LABELS = np.array([7, 2, 1, 0, 7], np.uint8)
-GOOD, NAME, DOTTED = idx_bytes(IMAGES), "my-images-idx3-ubyte", "my-images.idx3-ubyte"
-OTHER = "my-labels.idx1-ubyte"
+GOOD, GOOD_LABELS = idx_bytes(IMAGES), idx_bytes(LABELS)
+IMAGES_NAME, LABELS_NAME = "my-images-idx3-ubyte", "my-labels-idx1-ubyte"
+PICTURES = [f"{i}.png" for i in range(5)]
 
 
 @pytest.fixture
 def output(tmp_path):
-    return tmp_path / "output"
+    return tmp_path / "new" / "output"
 
 
 def put(path: Path, data: bytes) -> Path:
@@ -31,15 +31,22 @@ def put(path: Path, data: bytes) -> Path:
     return path
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 def resolve_to(output, *arguments):
     resolve.main([*map(str, arguments), "--output", str(output)])
-    return sorted(p.relative_to(output).as_posix() for p in output.rglob("*.*"))
+    return files_in(output)
 
 
 def test_without_arguments_it_writes_the_test_set_from_any_folder(tmp_path, test_set):
     result = run("resolve.py", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "Wrote 10000 pictures and their labels to test\n"
+    pictures, labels = result.stdout.splitlines()
+    assert pictures == "Wrote 10000 pictures to test"
+    assert labels == f"Wrote their labels to {Path('test', 'label.txt')}"
     assert len(list((tmp_path / "test").iterdir())) == 10_001
     for i, image in enumerate(test_set[0]):
         with Image.open(tmp_path / "test" / f"{i}.png") as picture:
@@ -70,8 +77,8 @@ def test_any_images_come_back_as_they_were(tmp_path_factory, images):
 def test_class_folders_are_what_imagefolder_reads(tmp_path, output):
     from torchvision.datasets import ImageFolder
 
-    images = put(tmp_path / NAME, GOOD)
-    labels = put(tmp_path / "other", idx_bytes(LABELS))
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    labels = put(tmp_path / "other", GOOD_LABELS)
     resolve_to(output, images, labels, "--class-folders")
     folder = ImageFolder(output)
     assert folder.classes == ["0", "1", "2", "7"] and len(folder) == 5
@@ -81,61 +88,112 @@ def test_class_folders_are_what_imagefolder_reads(tmp_path, output):
         assert np.array_equal(np.asarray(Image.open(path)), IMAGES[index])
 
 
-@pytest.mark.parametrize("asked", [NAME, f"{NAME}.gz", DOTTED])
-@pytest.mark.parametrize("images", [NAME, f"{NAME}.gz", DOTTED, f"{NAME}/{DOTTED}"])
-@pytest.mark.parametrize("labels", [OTHER, f"{OTHER}.gz", f"{OTHER}/{OTHER}"])
-def test_images_and_labels_are_found_by_the_names_people_have(
-    asked, images, labels, tmp_path, output
+@pytest.mark.parametrize("images", [IMAGES_NAME, f"{IMAGES_NAME}.gz"])
+@pytest.mark.parametrize("labels", [LABELS_NAME, f"{LABELS_NAME}.gz"])
+def test_labels_beside_the_images_are_found(images, labels, tmp_path, output):
+    put(tmp_path / labels, GOOD_LABELS)
+    files = resolve_to(output, put(tmp_path / images, GOOD))
+    assert [*files] == [*PICTURES, "label.txt"]
+    assert files["label.txt"].split() == [b"7,2,1,0,7"]
+
+
+def test_without_labels_it_writes_the_pictures_and_says_no_more(
+    tmp_path, output, capsys
 ):
-    put(tmp_path / images, GOOD)
-    put(tmp_path / labels, idx_bytes(LABELS))
-    resolve_to(output, tmp_path / asked)
-    assert (output / "label.txt").read_text() == "7,2,1,0,7\n"
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    assert [*resolve_to(output, images)] == PICTURES
+    assert capsys.readouterr().out == f"Wrote 5 pictures to {output}\n"
 
 
-def test_labels_of_an_image_file_in_its_own_folder_are_found(tmp_path, output):
-    images = put(tmp_path / NAME / NAME, GOOD)
-    put(tmp_path / "my-labels-idx1-ubyte" / "my-labels-idx1-ubyte", idx_bytes(LABELS))
-    (tmp_path / f"{NAME}.gz").mkdir()  # a folder is not taken for the file
-    assert "label.txt" in resolve_to(output, images)
+def test_a_gzipped_file_needs_no_gz_in_its_name(tmp_path, output):
+    images = put(tmp_path / IMAGES_NAME, gzip.compress(GOOD))
+    labels = put(tmp_path / "other", gzip.compress(GOOD_LABELS))
+    assert [*resolve_to(output, images, labels)] == [*PICTURES, "label.txt"]
 
 
-def test_without_labels_it_writes_the_pictures_and_says_so(tmp_path, output, capsys):
-    images = put(tmp_path / NAME, gzip.compress(GOOD))  # gzip whatever the name says
-    assert resolve_to(output, images) == [f"{i}.png" for i in range(5)]
-    assert "5 pictures, no labels" in capsys.readouterr().out
-    sentence_of(resolve.main, images, "--class-folders", capsys=capsys)
+def test_labels_in_the_folder_above_are_not_used(tmp_path, output):
+    images = put(tmp_path / IMAGES_NAME / IMAGES_NAME, GOOD)
+    put(tmp_path / LABELS_NAME, GOOD_LABELS)
+    assert [*resolve_to(output, images)] == PICTURES
 
 
-def test_ctrl_c_ends_in_a_sentence_and_the_next_run_completes_the_folder(
-    tmp_path, output, monkeypatch, capsys
+def test_a_folder_with_the_name_of_the_labels_is_not_taken_for_them(tmp_path, output):
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    put(tmp_path / LABELS_NAME / LABELS_NAME, GOOD_LABELS)
+    assert [*resolve_to(output, images)] == PICTURES
+
+
+@pytest.mark.parametrize("asked", ["x", "x.gz"])
+def test_for_a_name_without_images_no_labels_are_guessed(asked, tmp_path, output):
+    put(tmp_path / "x", GOOD)
+    put(tmp_path / "x.gz", GOOD)
+    assert [*resolve_to(output, tmp_path / asked)] == PICTURES
+
+
+def test_only_the_file_named_is_read(tmp_path, output):
+    put(tmp_path / f"{IMAGES_NAME}.gz", GOOD)
+    with pytest.raises(FileNotFoundError):
+        resolve_to(output, tmp_path / IMAGES_NAME)
+    assert not output.exists()
+
+
+def test_class_folders_without_labels_end_in_a_sentence(tmp_path, output, capsys):
+    options = [put(tmp_path / IMAGES_NAME, GOOD), "--class-folders", "--output", output]
+    sentence = sentence_of(resolve.main, *options, capsys=capsys)
+    assert "--class-folders" in sentence and not output.exists()
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_too_few_or_too_many_labels_end_in_a_sentence(count, tmp_path, output, capsys):
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    labels = put(tmp_path / "labels", idx_bytes(np.ones(count, np.uint8)))
+    options = [images, labels, "--output", output]
+    sentence = sentence_of(resolve.main, *options, capsys=capsys)
+    assert f"{count} labels" in sentence and "5 images" in sentence
+    assert not output.exists()
+
+
+OTHER_RUNS = {  # the options of the earlier run, then of this one
+    "more pictures": (["other"], ["fewer"]),
+    "its labels": ([IMAGES_NAME], ["other"]),
+    "no class folders": ([IMAGES_NAME], [IMAGES_NAME, "--class-folders"]),
+    "class folders": ([IMAGES_NAME, "--class-folders"], [IMAGES_NAME]),
+}
+
+
+@pytest.mark.parametrize("how", OTHER_RUNS)
+def test_into_the_pictures_of_another_run_nothing_is_written(
+    how, tmp_path, output, monkeypatch, capsys
 ):
-    images = put(tmp_path / NAME, GOOD)
-    put(tmp_path / OTHER, idx_bytes(LABELS))
-    complete = resolve_to(output, images)
-    (output / "3.png").unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(Image.Image, "save", Mock(side_effect=KeyboardInterrupt))
-        sentence = sentence_of(resolve.main, images, "--output", output, capsys=capsys)
-    assert "stopped" in sentence and not (output / "label.txt").exists()
-    assert resolve_to(output, images) == complete
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / IMAGES_NAME, GOOD)
+    put(tmp_path / LABELS_NAME, GOOD_LABELS)
+    put(tmp_path / "other", idx_bytes(255 - IMAGES))
+    put(tmp_path / "fewer", idx_bytes(IMAGES[:4]))
+    earlier, now = OTHER_RUNS[how]
+    before = resolve_to(output, *earlier)
+    sentence = sentence_of(resolve.main, *now, "--output", output, capsys=capsys)
+    assert any(str(output / file) in sentence for file in before)
+    assert files_in(output) == before
 
 
-def test_a_folder_with_other_files_is_not_written_into(tmp_path, output, capsys):
-    images = put(tmp_path / NAME, GOOD)
-    resolve_to(output, images)
-    (output / "5.png").write_bytes(b"mine")
-    (output / "3.png").unlink()
-    sentence = sentence_of(resolve.main, images, "--output", output, capsys=capsys)
-    assert str(output / "5.png") in sentence and not (output / "3.png").exists()
+@pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "7/desktop.ini"])
+def test_files_that_are_no_pictures_are_left_alone(name, tmp_path, output):
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    put(output / name, b"mine")
+    files = resolve_to(output, images)
+    assert files.keys() == {name, *PICTURES} and files[name] == b"mine"
 
 
-@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "7/desktop.ini"])
-def test_files_of_the_operating_system_are_left_alone(name, tmp_path, output):
-    images = put(tmp_path / NAME, GOOD)
-    system = put(output / name, b"the system's")
-    assert "4.png" in resolve_to(output, images)
-    assert system.read_bytes() == b"the system's"
+@pytest.mark.parametrize("options", [[], ["--class-folders"]])
+def test_run_again_it_writes_the_same_again(options, tmp_path, output):
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    put(tmp_path / LABELS_NAME, GOOD_LABELS)
+    files = resolve_to(output, images, *options)
+    lost, damaged, *_ = files
+    (output / lost).unlink()
+    (output / damaged).write_bytes(b"")
+    assert resolve_to(output, images, *options) == files
 
 
 BROKEN = {
@@ -144,32 +202,35 @@ BROKEN = {
     "too short a header": GOOD[:15],
     "truncated": GOOD[:-1],
     "a byte too many": GOOD + b"\0",
-    "no pictures": idx_bytes(IMAGES[:0]),
     "int16": b"\0\0\x0b" + GOOD[3:],
-    "labels": idx_bytes(LABELS),
+    "labels": GOOD_LABELS,
     "4 billion pictures": GOOD[:4] + b"\xff" * 4 + GOOD[8:],
     "truncated gzip": gzip.compress(GOOD)[:-9],
     "damaged gzip": gzip.compress(GOOD)[:-8] + b"\0" * 8,
     "zip": b"PK\3\4" + GOOD,
 }
+LOUD = (ValueError, OSError, EOFError, SystemExit)
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_file_ends_in_a_sentence_with_nothing_written(
-    how, tmp_path, output, capsys
-):
-    path = tmp_path / "broken"
-    path.write_bytes(BROKEN[how])
-    sentence = sentence_of(resolve.main, path, "--output", output, capsys=capsys)
-    assert sentence.startswith(f"resolve.py: {path}: ") and not output.exists()
-    assert "unpack zip" in sentence
+def test_a_broken_file_is_an_error_with_nothing_written(how, tmp_path, output):
+    path = put(tmp_path / "broken", BROKEN[how])
+    with pytest.raises(LOUD) as error:
+        resolve_to(output, path)
+    assert getattr(error.value, "code", 1) and not output.exists()
 
 
-@pytest.mark.parametrize("labels", [idx_bytes(LABELS[:4]), GOOD, b"", None])
-def test_labels_that_do_not_fit_end_in_a_sentence(labels, tmp_path, output, capsys):
-    images, path = put(tmp_path / NAME, GOOD), tmp_path / "labels"
-    if labels is not None:
-        path.write_bytes(labels)
-    options = [images, path, "--output", output]
-    assert str(path) in sentence_of(resolve.main, *options, capsys=capsys)
+@pytest.mark.parametrize("labels", [b"", GOOD_LABELS[:-1]])
+def test_broken_labels_are_an_error_with_nothing_written(labels, tmp_path, output):
+    images = put(tmp_path / IMAGES_NAME, GOOD)
+    put(tmp_path / LABELS_NAME, labels)
+    with pytest.raises(LOUD):
+        resolve_to(output, images)
     assert not output.exists()
+
+
+def test_labels_given_as_images_are_named_as_what_they_are(tmp_path, output):
+    path = put(tmp_path / "mistaken", GOOD_LABELS)
+    with pytest.raises(ValueError, match="begins with 00 00 08 01, expected") as error:
+        resolve_to(output, path)
+    assert str(path) in str(error.value) and "expected 00 00 08 03" in str(error.value)
