@@ -71,7 +71,7 @@ def on_background(picture: Image.Image) -> Image.Image:
 
 @torch.inference_mode()  # keeps nothing for gradients
 def classify(model: ConvNet, pixels: torch.Tensor) -> torch.Tensor:
-    """Return the probabilities (10,) of the digits in a picture (28, 28) like MNIST's."""
+    """Return the probabilities (10,) of the digits in one picture (28, 28)."""
     return model(pixels[None, None]).softmax(1)[0]  # the input: (1, 1, 28, 28)
 
 

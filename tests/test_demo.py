@@ -76,6 +76,11 @@ def test_without_a_name_it_takes_picture_12_of_resolve(weights, tmp_path, test_s
     assert result.returncode == 0 and result.stdout.splitlines()[-1] == "9"
 
 
+def test_the_network_is_in_eval_mode(weights):
+    """In training mode, an answer would depend on the picture's own averages."""
+    assert not any(part.training for part in demo.load_model(weights).modules())
+
+
 def test_it_says_when_an_answer_is_unsure(ask, tmp_path):
     untrained = tmp_path / "untrained.ckpt"
     torch.save(ConvNet().state_dict(), untrained)
@@ -153,7 +158,9 @@ FORMATS = {
     "black on transparent.png": lambda p: transparent(p, "black"),
     "white on transparent.png": lambda p: transparent(p, "white"),
     "16-bit.png": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 257),
-    "large, 16-bit.png": lambda p: FORMATS["16-bit.png"](p.resize((3000, 3000))),
+    "large, 16-bit.png": lambda p: FORMATS["16-bit.png"](
+        ImageOps.expand(p.resize((3000, 3000)), (0, 0, 5100, 0), 255)
+    ),
     "12 of 16 bits.png": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 16),
     "0 to 1.tif": lambda p: Image.fromarray(np.float32(p) / 255),
     "not a number.tif": not_a_number,
@@ -171,6 +178,12 @@ def test_a_picture_is_turned_as_the_camera_noted(ask):
     for size in (300, 4000):  # large pictures are shrunk while they are read
         picture = draw_digit(7).rotate(90, expand=True).resize((size, size))
         assert ask(picture, "x.jpg", exif=exif) == ("7", "")
+
+
+def test_a_photograph_of_200_megapixels_is_read(ask):
+    photograph = Image.new("L", (16_000, 12_500), 255)
+    photograph.paste(draw_digit(4).resize((6000, 6000)), (3000, 2000))
+    assert ask(photograph, "large.jpg") == ("4", "")
 
 
 def test_a_picture_with_a_broken_exif_block_is_read(ask, weights, tmp_path, capsys):
