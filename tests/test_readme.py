@@ -83,8 +83,8 @@ def test_links_and_files_that_are_named_exist():
     for link in re.findall(r"\]\(([^)]+)\)", README):
         path = link.partition("#")[0]
         assert link.startswith("http") or (ROOT / path).exists(), link
-    for name in re.findall(r"`((?:docs/|tests/)?\w+\.(?:py|md|jpg))`", README):
-        assert (ROOT / name).exists() or name in ("photo.jpg",), name
+    for name in re.findall(r"`((?:docs/|tests/)?\w+\.(?:py|md))`", README):
+        assert (ROOT / name).exists(), name
 
 
 def test_ci_runs_the_commands_of_the_two_command_lines():
