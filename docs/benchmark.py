@@ -23,6 +23,11 @@ from typing import NamedTuple
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from model import choose_device
+from train import has_fast_bfloat16
+
 RESULT = re.compile(r"Test Accuracy of the model on the \d+ test images: ([\d.]+) %")
 
 
@@ -128,8 +133,7 @@ def describe_machine() -> str:
     elif Path("/proc/cpuinfo").exists():
         name = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
 
-    has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
-    bfloat16 = "with" if has_bfloat16 else "without"
+    bfloat16 = "with" if has_fast_bfloat16(choose_device()) else "without"
     threads = f"{torch.get_num_threads()} threads"
     return f"{name}, {bfloat16} bfloat16, {threads}, torch {torch.__version__}"
 
@@ -143,18 +147,21 @@ def print_table(results: dict[Row, list[tuple[float, float]]]) -> None:
     print("| | test accuracy | difference | time |")
     print("| --- | --- | --- | --- |")
 
-    spread = {}
+    first_mean = first_sd = None
     for row, runs in results.items():
         accuracies, times = zip(*runs)
+        average = mean(accuracies)
         sd = stdev(accuracies) if len(runs) > 1 else 0
-        spread[row] = mean(accuracies), sd
 
-        first_mean, first_sd = next(iter(spread.values()))
-        change = mean(accuracies) - first_mean
-        difference = f"{change:+.2f}" if abs(change) > max(sd, first_sd) else "none"
-        if row is next(iter(results)):
+        if first_mean is None:
+            first_mean, first_sd = average, sd
             difference = ""
-        accuracy = f"{mean(accuracies):.2f} ± {sd:.2f}%"
+        elif abs(average - first_mean) > max(sd, first_sd):
+            difference = f"{average - first_mean:+.2f}"
+        else:
+            difference = "none"
+
+        accuracy = f"{average:.2f} ± {sd:.2f}%"
         print(f"| {row.name} | {accuracy} | {difference} | {median(times):.0f} s |")
 
 
