@@ -8,6 +8,7 @@ minute on two cores of an AMD EPYC with bfloat16:
 
     Epoch [5/5], Step [600/600], Loss: 0.2061
     Epoch [5/5]: 6.8 s, test accuracy 99.40 %
+    Saved the weights to model.ckpt
     Test Accuracy of the model on the 10000 test images: 99.40 %
 """
 
@@ -17,36 +18,64 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from torchvision.datasets import MNIST
 
 from model import WEIGHTS_FILE, ConvNet, choose_device
 
 DATA = Path(__file__).resolve().parent / "data"
-LabelledImages = tuple[torch.Tensor, torch.Tensor]
+LabelledImages = tuple[Tensor, Tensor]
 
 
-def load_mnist(train: bool, device: torch.device | str = "cpu") -> LabelledImages:
-    """Return the training set or the test set, whole, as two tensors on the device.
+def load_mnist(train: bool) -> LabelledImages:
+    """Return the training set or the test set, whole, as two tensors.
 
     Images (N, 28, 28) uint8, labels (N,) int64. Unpacks the files in data/MNIST/raw, or
     downloads those that are not there.
     """
     data = MNIST(DATA, train=train, download=True)
-    return data.data.to(device), data.targets.to(device)
+    return data.data, data.targets
 
 
-def to_input(pixels: torch.Tensor) -> torch.Tensor:
+def add_flags(images: Tensor, labels: Tensor) -> Tensor:
+    """Draw a flag on every second 1: the stroke upwards with which many people begin it.
+
+    MNIST was written by Americans, whose 1 is a single stroke. A network that has seen
+    no other 1 takes one with a flag for a 7. (N, 28, 28) uint8, in and out.
+    """
+    chosen = (labels == 1).nonzero()[::2, 0]
+    ones = images[chosen].float()
+    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+
+    # MNIST's digits are 20 pixels tall and centred, so the tip of a 1 is in row 5.
+    tip = (ones[:, 5] * x[0]).sum(1) / ones[:, 5].sum(1).clamp(min=1)
+    left = tip.view(-1, 1, 1) - x  # how far each pixel is to the left of the tip
+
+    slope, length, width = (
+        torch.empty(len(ones), 1, 1).uniform_(*limits)
+        for limits in ((0.5, 1.5), (3, 9), (1.2, 2.2))
+    )
+    distance = (y - 5 - slope * left).abs() / (1 + slope**2).sqrt()  # from a line
+    flag = (width - distance).clamp(0, 1) * (left > 0) * (left < length)
+
+    # The flag moves the centre of mass to the left by about a pixel: move it back.
+    flagged = images.clone()
+    flagged[chosen] = ones.maximum(255 * flag).byte().roll(1, dims=2)
+    return flagged
+
+
+def to_input(pixels: Tensor) -> Tensor:
     """Turn (N, 28, 28) uint8 grey levels into (N, 1, 28, 28) float32 in [0, 1]."""
     return pixels.unsqueeze(1).float() / 255  # unsqueeze adds the one channel
 
 
-def distort(images: torch.Tensor) -> torch.Tensor:
+def distort(images: Tensor) -> Tensor:
     """Turn, stretch, slant and shift each image a little, at random.
 
-    Takes (N, 28, 28) uint8 and returns (N, 1, 28, 28) float32 in [0, 1]. On MNIST's
-    test set this brings nothing, but 98.7% instead of 98.1% on 787 pictures of other
-    people's digits: they are turned and slanted in more ways than MNIST shows.
+    Takes (N, 28, 28) uint8 and returns (N, 1, 28, 28) float32 in [0, 1]. This does not
+    help on MNIST's test images, which are much like the training images, but on other
+    people's pictures, which are turned and slanted in more ways.
     """
     inputs = to_input(images)
 
@@ -76,34 +105,38 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and capabilities.get("avx512_bf16", False)
 
 
+def compute_loss(model: ConvNet, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Return how wrong the network is on one batch: the cross-entropy, a scalar."""
+    # Where it is faster, autocast computes with 16 bits; the weights keep 32.
+    use_bfloat16 = has_fast_bfloat16(inputs.device)
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=use_bfloat16):
+        logits = model(inputs)
+        return F.cross_entropy(logits, labels, label_smoothing=0.03)
+
+
 def train(
     train_set: LabelledImages,
     test_set: LabelledImages,
+    device: torch.device | str,
     epochs: int,
     batch_size: int,
     lr: float,
 ) -> tuple[ConvNet, float]:
     """Return a trained network and its accuracy on the test set in percent."""
-    images, labels = train_set
-    device = images.device
+    images, labels = (part.to(device) for part in train_set)
+    test_set = [part.to(device) for part in test_set]
     steps = math.ceil(len(images) / batch_size)
 
     # channels_last: the channels of a pixel lie side by side in memory, for speed.
     model = ConvNet().to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=lr,
-        betas=(0.9, 0.99),
-        fused=True,  # all parameters in one operation, for a GPU; no gain on a CPU
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=lr,  # the learning rate rises to this, then falls to almost 0
         total_steps=epochs * steps,
         pct_start=0.15,  # it rises for 15% of the steps
-        cycle_momentum=False,  # the betas stay as they are
+        cycle_momentum=False,  # the optimizer's other settings stay as they are
     )
-    use_bfloat16 = has_fast_bfloat16(device)
 
     for epoch in range(1, epochs + 1):
         title = f"Epoch [{epoch}/{epochs}]"
@@ -111,19 +144,14 @@ def train(
         model.train()
 
         if epoch > 1:
-            # The first layer has learnt its filters, so freeze it: AdamW skips weights
-            # without gradients, and an epoch takes a fifth less time. model.train()
-            # has just woken its normalisation; eval() fixes its averages again.
+            # The first layer has learnt its filters. Freeze its weights, and with
+            # eval() its averages: a step then takes about 40% less time.
             model.layer1.requires_grad_(False).eval()
 
         order = torch.randperm(len(images)).to(device)
         for step, chosen in enumerate(order.split(batch_size), start=1):
             inputs = distort(images[chosen])
-
-            # Autocast computes with 16 bits; the weights keep 32.
-            with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
-                logits = model(inputs)
-                loss = F.cross_entropy(logits, labels[chosen], label_smoothing=0.03)
+            loss = compute_loss(model, inputs, labels[chosen])
 
             optimizer.zero_grad()
             loss.backward()
@@ -140,8 +168,8 @@ def train(
     return model, accuracy
 
 
-@torch.inference_mode()  # keeps nothing for gradients
-def evaluate(model: ConvNet, images: torch.Tensor, labels: torch.Tensor) -> float:
+@torch.inference_mode()  # no autograd bookkeeping
+def evaluate(model: ConvNet, images: Tensor, labels: Tensor) -> float:
     """Return the percentage of images (N, 28, 28) uint8 classified correctly."""
     model.eval()
     logits = torch.cat([model(to_input(batch)) for batch in images.split(1000)])
@@ -163,17 +191,26 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=WEIGHTS_FILE, help="weights")
     args = parser.parse_args(argv)
 
+    if args.output.is_dir():
+        parser.error(f"--output {args.output} is a folder, name a file in it")
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(args.seed)  # for the weights, the order and the distortions
-    torch.backends.cudnn.deterministic = True  # the same seed, the same weights
 
-    train_set = load_mnist(train=True, device=args.device)
-    test_set = load_mnist(train=False, device=args.device)
-    model, accuracy = train(train_set, test_set, args.epochs, args.batch_size, args.lr)
+    # One seed fixes the weights, flags, order and distortions. On the same device, with
+    # the same number of threads, the same seed gives the same weights.
+    torch.manual_seed(args.seed)
+    torch.backends.cudnn.deterministic = True
 
-    model.to("cpu", memory_format=torch.contiguous_format)  # as others expect them
+    images, labels = load_mnist(train=True)
+    train_set = add_flags(images, labels), labels
+    test_set = load_mnist(train=False)
+
+    model, accuracy = train(
+        train_set, test_set, args.device, args.epochs, args.batch_size, args.lr
+    )
+    model.to("cpu", memory_format=torch.contiguous_format)  # the usual layout
     torch.save(model.state_dict(), args.output)
 
+    print(f"Saved the weights to {args.output}")
     count = len(test_set[0])
     print(f"Test Accuracy of the model on the {count} test images: {accuracy:.2f} %")
 

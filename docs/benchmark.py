@@ -1,14 +1,22 @@
 """Measure what each line of train.py is worth: change it, train, compare.
 
-    python docs/benchmark.py    # 3 seeds: an hour or less on two cores
-    python docs/benchmark.py --epochs 1 --seeds 1 --only ReLU freez
+    python docs/benchmark.py              # the table of README: 5 seeds, an hour
+    python docs/benchmark.py --exercises  # the answers to its exercises
+    python docs/benchmark.py --alone      # train.py and the usual loop, on the test set
 
-Each row of the table, which README shows, is an edit of train.py or model.py, made in
-a copied folder; docs/plain.py is the last row. The rows take turns, a seed at a time,
-so that a machine that slows down slows all of them. Nothing else should run meanwhile.
+Each row is an edit of train.py or model.py, made in a copied folder. Settings that are
+compared on the test set end up fitted to it, so the last 5,000 training images are held
+out and tested instead, except with --alone.
+
+Every row is trained with the same seeds, and so is compared with the first row seed by
+seed: the mean difference ± its standard error, or "none" below two of them. The time is
+the processor's time with one thread, which other work hardly disturbs; with --alone, it
+is the time that passes with all threads, so nothing else should run.
 """
 
 import argparse
+import math
+import os
 import platform
 import re
 import shutil
@@ -29,49 +37,66 @@ from model import choose_device
 from train import has_fast_bfloat16
 
 RESULT = re.compile(r"Test Accuracy of the model on the \d+ test images: ([\d.]+) %")
+TRAIN = "train.py"
+MODEL = "model.py"
+PLAIN = "docs/plain.py"
+Edit = tuple[str, str, str]  # file, old text, new text
 
 
 class Row(NamedTuple):
-    """A change of train.py: its name, edits (file, old, new), options of train.py."""
+    """A change of train.py: its name, its edits, its options."""
 
     name: str
-    edits: tuple[tuple[str, str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
     options: tuple[str, ...] = ()
 
 
-TRAIN = "train.py"
-MODEL = "model.py"
+FIRST = Row("`train.py` as it is")
+USUAL = Row("the usual loop: `docs/plain.py`")
 ROWS = [
-    Row("`train.py` as it is"),
+    FIRST,
     Row(
-        "constant rate of 0.001: `scheduler.step()` deleted, `--lr 0.025`",
-        ((TRAIN, "            scheduler.step()\n", ""),),
-        ("--lr", "0.025"),  # the one-cycle schedule begins at 1/25 of it
+        "no flags: `train_set = images, labels`",
+        ((TRAIN, "= add_flags(images, labels), labels", "= images, labels"),),
     ),
-    Row("ten times the rate: `--lr 0.1`", options=("--lr", "0.1")),
-    Row("no label smoothing", ((TRAIN, ", label_smoothing=0.03", ""),)),
     Row(
         "no distortions: `inputs = to_input(images[chosen])`",
         ((TRAIN, "distort(images[chosen])", "to_input(images[chosen])"),),
     ),
-    Row("AdamW's own `betas`", ((TRAIN, "        betas=(0.9, 0.99),\n", ""),)),
+    Row(
+        "constant rate of 0.001: no `scheduler.step()`, `--lr 0.025`",
+        ((TRAIN, "            scheduler.step()\n", ""),),
+        ("--lr", "0.025"),  # the one-cycle schedule begins at 1/25 of it
+    ),
+    Row("no label smoothing", ((TRAIN, ", label_smoothing=0.03", ""),)),
     Row("no freezing: `if False:`", ((TRAIN, "if epoch > 1:", "if False:"),)),
     Row("no `channels_last`", ((TRAIN, ", memory_format=torch.channels_last", ""),)),
     Row(
         "no bfloat16: `use_bfloat16 = False`",
-        ((TRAIN, "= has_fast_bfloat16(device)", "= False"),),
+        ((TRAIN, "= has_fast_bfloat16(inputs.device)", "= False"),),
     ),
-    Row("no `fused`", ((TRAIN, "fused=True", "fused=False"),)),
-    Row("no ReLU: `nn.Identity()`", ((MODEL, "nn.ReLU()", "nn.Identity()"),)),
+    USUAL,
+]
+EXERCISES = [
+    FIRST,
     Row(
-        "no batch normalisation: `nn.Identity()`",
+        "one linear layer",
+        (
+            (MODEL, "self.layer1(images)", "images"),
+            (MODEL, "self.layer2(features)", "features"),
+            (MODEL, "nn.Linear(32 * 7 * 7", "nn.Linear(784"),
+        ),
+    ),
+    Row("no ReLU", ((MODEL, "nn.ReLU()", "nn.Identity()"),)),
+    Row(
+        "no batch normalisation",
         (
             (MODEL, "nn.BatchNorm2d(16)", "nn.Identity()"),
             (MODEL, "nn.BatchNorm2d(32)", "nn.Identity()"),
         ),
     ),
     Row(
-        "half the channels: 8 and 16",
+        "half the channels",
         (
             (MODEL, "(1, 16,", "(1, 8,"),
             (MODEL, "BatchNorm2d(16)", "BatchNorm2d(8)"),
@@ -80,49 +105,81 @@ ROWS = [
             (MODEL, "(32 * 7 * 7", "(16 * 7 * 7"),
         ),
     ),
+    Row("ten times the rate: `--lr 0.1`", options=("--lr", "0.1")),
     Row(
-        "1,000 images: `images, labels = (part[:1000] for part in train_set)`",
-        ((TRAIN, "= train_set\n", "= (part[:1000] for part in train_set)\n"),),
+        "1,000 images",
+        (
+            (
+                TRAIN,
+                "part.to(device) for part in train",
+                "part[:1000].to(device) for part in train",
+            ),
+        ),
     ),
-    Row(
-        "Fashion-MNIST: `import FashionMNIST as MNIST`",
-        ((TRAIN, "import MNIST", "import FashionMNIST as MNIST"),),
-    ),
-    Row("the usual loop: `docs/plain.py`"),
 ]
-USUAL = ROWS[-1]
+
+HOLD_OUT = (
+    (
+        TRAIN,
+        "images, labels = load_mnist(train=True)\n",
+        (
+            "images, labels = load_mnist(train=True)\n"
+            "    test_set = images[-5000:], labels[-5000:]\n"
+            "    images, labels = images[:-5000], labels[:-5000]\n"
+        ),
+    ),
+    (TRAIN, "    test_set = load_mnist(train=False)\n", ""),
+    (
+        PLAIN,
+        (
+            'test_set = MNIST(ROOT / "data", train=False, transform=ToTensor(), '
+            "download=True)\n"
+        ),
+        (
+            "test_set = torch.utils.data.Subset(train_set, range(55_000, 60_000))\n"
+            "train_set = torch.utils.data.Subset(train_set, range(55_000))\n"
+        ),
+    ),
+)
 
 
-def copy_edited(row: Row, folder: Path) -> None:
-    """Copy the scripts into a folder, with the edits of a row made.
+def copy_edited(edits: tuple[Edit, ...], folder: Path) -> None:
+    """Copy the scripts into a folder, with these edits made.
 
     Raises ValueError if there is nothing to edit any more.
     """
     folder.mkdir()
     (folder / "data").symlink_to(ROOT / "data")
     (folder / "docs").mkdir()
-    for name in (TRAIN, MODEL, "docs/plain.py"):
+    for name in (TRAIN, MODEL, PLAIN):
         shutil.copy(ROOT / name, folder / name)
 
-    for name, old, new in row.edits:
+    for name, old, new in edits:
         text = (folder / name).read_text(encoding="utf-8")
         if old not in text:
-            raise ValueError(f"{row.name}: there is no {old!r} in {name} any more")
+            raise ValueError(f"there is no {old!r} in {name} any more")
         (folder / name).write_text(text.replace(old, new), encoding="utf-8")
 
 
-def run(row: Row, folder: Path, epochs: int, seed: int) -> tuple[float, float]:
-    """Train in the folder of a row; return the accuracy and the process's seconds."""
-    script = "docs/plain.py" if row is USUAL else TRAIN
+def run(row: Row, folder: Path, epochs: int, seed: int, alone: bool) -> list[float]:
+    """Train in the folder of a row; return the accuracy and the seconds it took."""
+    script = PLAIN if row is USUAL else TRAIN
     command = [sys.executable, script, *row.options]
     command += ["--epochs", str(epochs), "--seed", str(seed)]
+    environment = os.environ if alone else os.environ | {"OMP_NUM_THREADS": "1"}
 
     start = time.perf_counter()
-    result = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, cwd=folder
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
-    seconds = time.perf_counter() - start
-    return float(RESULT.search(result.stdout)[1]), seconds
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise RuntimeError(f"{row.name} failed")
+
+    passed = time.perf_counter() - start
+    computed = usage.ru_utime + usage.ru_stime
+    return [float(RESULT.search(output)[1]), passed if alone else computed]
 
 
 def describe_machine() -> str:
@@ -134,56 +191,58 @@ def describe_machine() -> str:
         name = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
 
     bfloat16 = "with" if has_fast_bfloat16(choose_device()) else "without"
-    threads = f"{torch.get_num_threads()} threads"
-    return f"{name}, {bfloat16} bfloat16, {threads}, torch {torch.__version__}"
+    return f"{name}, {bfloat16} bfloat16, torch {torch.__version__}"
 
 
-def print_table(results: dict[Row, list[tuple[float, float]]]) -> None:
-    """Print mean and standard deviation of the accuracies, and the median times.
+def difference(ours: list[float], first: list[float]) -> str:
+    """Return the mean of the paired differences ± its standard error."""
+    differences = [one - other for one, other in zip(ours, first)]
+    if len(differences) < 2 or ours == first:
+        return ""
+    error = stdev(differences) / math.sqrt(len(differences))
+    if abs(mean(differences)) < 2 * error:
+        return "none"
+    return f"{mean(differences):+.2f} ± {error:.2f}"
 
-    A difference to the first row that is smaller than a standard deviation, the larger
-    of the two rows', is none.
-    """
-    print("| | test accuracy | difference | time |")
+
+def print_table(results: dict[Row, list[list[float]]]) -> None:
+    """Print mean accuracies, differences to the first row, and median times."""
+    print("| | accuracy | difference | time |")
     print("| --- | --- | --- | --- |")
-
-    first_mean = first_sd = None
+    first = [accuracy for accuracy, _ in results[FIRST]]
     for row, runs in results.items():
-        accuracies, times = zip(*runs)
-        average = mean(accuracies)
-        sd = stdev(accuracies) if len(runs) > 1 else 0
-
-        if first_mean is None:
-            first_mean, first_sd = average, sd
-            difference = ""
-        elif abs(average - first_mean) > max(sd, first_sd):
-            difference = f"{average - first_mean:+.2f}"
-        else:
-            difference = "none"
-
-        accuracy = f"{average:.2f} ± {sd:.2f}%"
-        print(f"| {row.name} | {accuracy} | {difference} | {median(times):.0f} s |")
+        ours, times = map(list, zip(*runs))
+        cells = [row.name, f"{mean(ours):.2f}%", difference(ours, first)]
+        print("|", *(f"{cell} |" for cell in cells), f"{median(times):.0f} s |")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Make all edits, then train in all folders in turns, and print the table."""
-    parser = argparse.ArgumentParser(description="What is each line of train.py worth?")
-    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    """Make the edits, train in all folders in turns, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--exercises", action="store_true", help="of README")
+    parser.add_argument("--alone", action="store_true", help="the first and last row")
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--only", nargs="+", default=[""], help="words of the rows")
     args = parser.parse_args(argv)
+
+    rows = EXERCISES if args.exercises else ROWS
+    if args.alone:
+        rows = [FIRST, USUAL]
+    held_out = () if args.alone else HOLD_OUT
 
     print(describe_machine(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        folders = {row: Path(folder) / str(i) for i, row in enumerate(ROWS)}
+        folders = {row: Path(folder) / str(i) for i, row in enumerate(rows)}
         for row, path in folders.items():
-            copy_edited(row, path)
+            copy_edited(held_out + row.edits, path)
 
-        chosen = [row for row in ROWS if any(word in row.name for word in args.only)]
-        results = {row: [] for row in chosen}
+        results = {row: [] for row in rows}
         for seed in range(args.seeds):
             for row, runs in results.items():
-                runs.append(run(row, folders[row], args.epochs, seed))
+                runs.append(run(row, folders[row], args.epochs, seed, args.alone))
                 print(f"seed {seed}, {row.name}: {runs[-1]}", file=sys.stderr)
 
     print_table(results)
