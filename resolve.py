@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 RAW = Path(__file__).resolve().parent / "data" / "MNIST" / "raw"
+IMAGES = RAW / "t10k-images-idx3-ubyte.gz"
 
 
 def read_idx(path: Path, ndim: int) -> np.ndarray:
@@ -64,16 +65,13 @@ def main(argv: list[str] | None = None) -> None:
     """Read the images and their labels, then write the pictures."""
     parser = argparse.ArgumentParser(
         description="Turn an IDX file into the pictures that it holds.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.add_argument("images", nargs="?", type=Path, default=IMAGES, help="to read")
     parser.add_argument(
-        "images", nargs="?", type=Path, default=RAW / "t10k-images-idx3-ubyte.gz"
+        "labels", nargs="?", type=Path, help="to read; None: beside IMAGES, if any"
     )
-    parser.add_argument(
-        "labels", nargs="?", type=Path, help="default: the file beside IMAGES, if any"
-    )
-    parser.add_argument(
-        "--output", type=Path, default="test", help="folder (default: test)"
-    )
+    parser.add_argument("--output", type=Path, default="test", help="a new folder")
     parser.add_argument(
         "--class-folders", action="store_true", help="write 7/0.png, for ImageFolder"
     )
@@ -88,23 +86,21 @@ def main(argv: list[str] | None = None) -> None:
     if labels is not None and len(labels) != len(images):
         sys.exit(f"resolve.py: {len(labels)} labels for {len(images)} images")
 
-    names = [f"{i}.png" for i in range(len(images))]
-    if args.class_folders:
-        names = [f"{label}/{name}" for label, name in zip(labels, names)]
-    paths = [args.output / name for name in names]
+    if args.output.exists() and any(args.output.iterdir()):
+        sys.exit(
+            f"resolve.py: {args.output} is not empty, delete it or choose another "
+            "--output"
+        )
+    args.output.mkdir(parents=True, exist_ok=True)
 
-    label_file = args.output / "label.txt"
-    ours = {*paths, label_file} if labels is not None else {*paths}
-    others = {*args.output.rglob("*.png"), *args.output.glob("label.txt")} - ours
-    if others:
-        sys.exit(f"resolve.py: {min(others)} is not from here, choose another --output")
-
-    for image, path in zip(images, paths):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
+    for i, image in enumerate(images):
+        folder = args.output / str(labels[i]) if args.class_folders else args.output
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"{i}.png")
     print(f"Wrote {len(images)} pictures to {args.output}")
 
     if labels is not None:
+        label_file = args.output / "label.txt"
         label_file.write_text(",".join(map(str, labels)) + "\n")
         print(f"Wrote their labels to {label_file}")
 
