@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from model import WEIGHTS_FILE, ConvNet, choose_device
 from prepare import NoInk, prepare
 
+EXAMPLE = Path("test/12.png")  # resolve.py writes it
 LARGEST = (2000, 2000)  # pixels; more would only take time and memory
 SHADES = " .:-=+*#%@"  # from black to white
 UNSURE = 0.75  # 80% of the mistakes are less certain, and 4% of the correct answers
@@ -27,24 +28,15 @@ Image.MAX_IMAGE_PIXELS = 250_000_000  # phones take photographs of 200 megapixel
 
 
 def load_model(path: Path | str) -> ConvNet:
-    """Return the network with the weights of `path`, on the CPU, ready to classify.
-
-    Raises RuntimeError if they are the weights of another network.
-    """
-    model = ConvNet().eval()
+    """Return the network with the weights of `path`, on the CPU, ready to classify."""
+    model = ConvNet()
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"{path} does not fit model.py, was that changed after the training? "
-            f"Then train again. {error}"
-        ) from None
-    return model
+    model.load_state_dict(weights)
+    return model.eval()
 
 
-def read_grey(path: Path | str) -> torch.Tensor:
-    """Return a picture of any kind, upright, as (H, W) float32, 0 black to 1 white."""
+def open_picture(path: Path | str) -> Image.Image:
+    """Return a picture of any kind, upright, with at most 2000 pixels on a side."""
     with Image.open(path) as picture:
         # draft shrinks a JPEG while it is read; a reducing gap fails on 16 bits.
         picture.draft(None, LARGEST)
@@ -52,7 +44,11 @@ def read_grey(path: Path | str) -> torch.Tensor:
         picture.thumbnail(LARGEST, reducing_gap=None)
         with suppress(Exception):  # a broken EXIF block
             ImageOps.exif_transpose(picture, in_place=True)
+    return picture
 
+
+def to_grey(picture: Image.Image) -> torch.Tensor:
+    """Return a picture as (H, W) float32, from 0 for black to 1 for white."""
     if picture.mode.startswith(("I", "F")):  # 16 or 32 bits, of an unknown range
         levels = np.nan_to_num(np.asarray(picture, np.float32), posinf=0).clip(0)
         return torch.from_numpy(levels / (levels.max() or 1))
@@ -62,17 +58,40 @@ def read_grey(path: Path | str) -> torch.Tensor:
 
 
 def on_background(picture: Image.Image) -> Image.Image:
-    """Put a transparent picture on white, or on black if its ink is bright."""
+    """Put a transparent picture on white, or on black if it is a bright drawing.
+
+    What covers more than half of the picture is paper, not a drawing.
+    """
     grey, alpha = picture.convert("RGBA").convert("LA").split()
-    drawn = np.asarray(grey)[np.asarray(alpha) > 0]
-    background = 0 if drawn.size and drawn.mean() > 127 else 255
+    drawn = np.asarray(alpha) > 0
+    is_drawing = drawn.mean() < 0.5
+    is_bright = (np.asarray(grey) * drawn).sum() > 127 * drawn.sum()
+    background = 0 if is_drawing and is_bright else 255
     return Image.composite(grey, Image.new("L", picture.size, background), alpha)
 
 
-@torch.inference_mode()  # keeps nothing for gradients
+@torch.inference_mode()  # no autograd bookkeeping
 def classify(model: ConvNet, pixels: torch.Tensor) -> torch.Tensor:
     """Return the probabilities (10,) of the digits in one picture (28, 28)."""
-    return model(pixels[None, None]).softmax(1)[0]  # the input: (1, 1, 28, 28)
+    logits = model(pixels[None, None])  # the input: (1, 1, 28, 28)
+    return logits.softmax(1)[0]
+
+
+def read_digit(
+    model: ConvNet, picture: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+    """Read one picture (H, W); on the CPU, or wherever the network is.
+
+    Returns what the network saw (28, 28), the probabilities (10,), and the doubts about
+    them as sentences. Raises NoInk if there is nothing to read.
+    """
+    pixels, doubts = prepare(picture)
+    device = next(model.parameters()).device
+    probabilities = classify(model, pixels.to(device)).cpu()
+
+    if not probabilities.max() >= UNSURE:  # in these words, nan is unsure, too
+        doubts.append("unsure: is the picture above your digit, alone?")
+    return pixels, probabilities, doubts
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -81,23 +100,27 @@ def main(argv: list[str] | None = None) -> None:
         description="Classify one picture of a handwritten digit.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("image", nargs="?", type=Path, default="test/12.png")
+    parser.add_argument("image", nargs="?", type=Path, default=EXAMPLE, help="picture")
     parser.add_argument("--model", type=Path, default=WEIGHTS_FILE, help="weights")
     parser.add_argument("--device", default=choose_device(), help="cpu, cuda, ...")
     args = parser.parse_args(argv)
 
     if not args.model.exists():
-        sys.exit(f"demo.py: there is no {args.model}, run python train.py first")
+        sys.exit(f"demo.py: there is no {args.model}: run train.py, or use --model")
+    if args.image == EXAMPLE and not EXAMPLE.exists():
+        sys.exit(f"demo.py: there is no {EXAMPLE}: run resolve.py, or name a picture")
     model = load_model(args.model).to(args.device)
 
     try:
-        pixels, others = prepare(read_grey(args.image))
+        picture = to_grey(open_picture(args.image))
+        pixels, probabilities, doubts = read_digit(model, picture)
     except UnidentifiedImageError:
-        sys.exit(f"demo.py: Pillow cannot read {args.image}, save HEIC as JPEG first")
+        sys.exit(
+            f"demo.py: {args.image} is not a picture that can be read (an iPhone's "
+            "HEIC: save it as JPEG)"
+        )
     except NoInk as error:
         sys.exit(f"demo.py: {args.image}: {error}")
-
-    probabilities = classify(model, pixels.to(args.device)).cpu()
 
     for row in pixels.tolist():  # as the network saw it, two characters for each pixel
         print("".join(SHADES[round(9 * level)] * 2 for level in row))
@@ -106,14 +129,8 @@ def main(argv: list[str] | None = None) -> None:
     for digit in most_likely:
         print(f"{digit}: {probabilities[digit]:.1%}")
 
-    if others:
-        print("demo.py: there may be several digits", file=sys.stderr)
-    if probabilities.max() < UNSURE:
-        print(
-            "demo.py: unsure. Is the drawing above your digit, alone? If not, crop "
-            "the picture more tightly",
-            file=sys.stderr,
-        )
+    for doubt in doubts:
+        print(f"demo.py: {doubt}", file=sys.stderr)
     print(most_likely[0])
 
 
