@@ -1,38 +1,42 @@
 """Draw the pictures of the README from this project's own data, weights and figures.
 
     python train.py > train.log
-    python docs/pictures.py --log train.log
+    python docs/pictures.py --log train.log --output docs
+    python docs/pictures.py --photo my.jpg --output mine
 
-Writes photo.jpg, network.png, digits.png, filters.png, distorted.png, mistakes.png,
-steps.png and, from a log of train.py, curve.png. photo.jpg is not a real photograph: it
-is a test digit, drawn on ruled paper.
+The first draws all of them; curve.png needs a log of train.py, and draw.png a display
+(xvfb-run -a -s "-screen 0 1000x700x24" gives a computer without a screen one). photo.jpg
+is not a real photograph: it is a test digit, drawn on ruled paper.
+
+With --photo, only network.png and steps.png are drawn, for a picture of your own.
 """
 
 import argparse
 import math
+import os
 import re
 import sys
-from contextlib import redirect_stdout
+import time
 from pathlib import Path
-from unittest import mock
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.patches import Circle, Rectangle
+from PIL import Image, ImageGrab
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
-DOCS = Path(__file__).resolve().parent
-sys.path.insert(0, str(DOCS.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from photos import draw_page, photograph
+from drawing import draw_picture
 
 import prepare
-from demo import load_model, read_grey
+from demo import load_model, open_picture, to_grey
 from model import WEIGHTS_FILE, ConvNet
-from train import LabelledImages, distort, load_mnist, to_input, train
+from train import add_flags, distort, load_mnist, to_input
 
 EXAMPLE = 15  # the test image, a 5, that most pictures show
 
@@ -62,10 +66,10 @@ def mosaic(maps: Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def draw_network(model: ConvNet, image: Tensor) -> Figure:
-    """Draw what each step of the network makes of one image (28, 28) uint8."""
-    values = to_input(image[None])
-    pictures = [image.numpy()]
+def draw_network(model: ConvNet, pixels: Tensor) -> Figure:
+    """Draw what each step of the network makes of one picture (28, 28) in [0, 1]."""
+    values = pixels[None, None]
+    pictures = [pixels.numpy()]
     captions = ["input\n1 x 28 x 28"]
 
     for layer in (model.layer1, model.layer2):
@@ -76,7 +80,7 @@ def draw_network(model: ConvNet, image: Tensor) -> Figure:
             captions.append(f"{name}\n{some}{' x '.join(map(str, values[0].shape))}")
 
     chances = model.fc(values.flatten(1)).softmax(1)[0]
-    figure = draw_grid([*pictures, np.zeros((1, 1))], [*captions, ""], 6, size=1.6)
+    figure = draw_grid([*pictures, np.zeros((1, 1))], [*captions, ""], 6, size=1.4)
     axis = figure.axes[-1]
     axis.clear()
     axis.barh(range(10), chances, color="black")
@@ -98,20 +102,45 @@ def draw_digits(images: Tensor, labels: Tensor) -> Figure:
 
 
 @torch.inference_mode()
-def draw_filters(model: ConvNet, image: Tensor) -> Figure:
-    """Draw the first layer's filters, blue is positive, each beside its map of a 5."""
-    filters = model.layer1[0].weight[:, 0]
-    maps = model.layer1[:3](to_input(image[None]))[0]
-    figure, axes = plt.subplots(4, 8, figsize=(8, 4.1), layout="constrained")
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
+def draw_filters(model: ConvNet, pixels: Tensor) -> Figure:
+    """Draw one filter of the first layer, where it responds to a picture, and all 16.
 
-    for i in range(16):
-        left, right = axes.flat[2 * i : 2 * i + 2]
-        limit = filters[i].abs().max()
-        left.imshow(filters[i], cmap="RdBu", vmin=-limit, vmax=limit)
-        right.imshow(maps[i], cmap="gray")
+    The picture is (28, 28) in [0, 1]. The filter is the one that responds most to it.
+    """
+    filters = model.layer1[0].weight[:, 0]
+    responses = model.layer1[:2](pixels[None, None])[0]
+    strongest = responses.flatten(1).amax(1).argmax()
+
+    figure = plt.figure(figsize=(8, 5.2), layout="constrained")
+    large, small = figure.subfigures(2, 1, height_ratios=[3, 2])
+    one, picture, response = large.subplots(1, 3)
+    draw_signed(one, filters[strongest])
+    one.set_title("one filter, 5 x 5", fontsize=11)
+    picture.imshow(pixels, cmap="gray")
+    picture.set_title("a picture, 28 x 28", fontsize=11)
+    picture.axis("off")
+    draw_signed(response, responses[strongest])
+    response.set_title("its response, 28 x 28", fontsize=11)
+
+    small.suptitle("all 16 filters: blue is positive, red is negative", fontsize=11)
+    for axis, weights in zip(small.subplots(2, 8).flat, filters):
+        draw_signed(axis, weights)
     return figure
+
+
+def draw_signed(axis: plt.Axes, values: Tensor) -> None:
+    """Draw values (H, W) in blue where they are positive, red where negative."""
+    limit = values.abs().max()
+    axis.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit)
+    axis.axis("off")
+
+
+def draw_flags(images: Tensor, labels: Tensor) -> Figure:
+    """Draw ten training 1s with the flags that train.py gives them."""
+    torch.manual_seed(0)
+    ones = (labels == 1).nonzero()[:20, 0]
+    flagged = add_flags(images[ones], labels[ones])[::2]
+    return draw_grid([*flagged], [""] * 10, columns=10, size=0.8)
 
 
 def draw_distorted(image: Tensor) -> Figure:
@@ -122,28 +151,31 @@ def draw_distorted(image: Tensor) -> Figure:
     return draw_grid([image, *distorted], captions, columns=11, size=0.75)
 
 
-def learning_rates(data: LabelledImages, epochs: int) -> list[float]:
-    """Return the learning rate after each of train.py's steps, 600 in each epoch."""
+def learning_rates(epochs: int) -> list[float]:
+    """Return the learning rate in each of train.py's steps, 600 in each epoch."""
+    optimizer = torch.optim.AdamW([torch.zeros(1)], lr=0.01)
+    scheduler = OneCycleLR(
+        optimizer,
+        max_lr=0.01,
+        total_steps=600 * epochs,
+        pct_start=0.15,
+        cycle_momentum=False,
+    )
+
     rates = []
-
-    class Recorder(OneCycleLR):
-        def step(self) -> None:
-            super().step()
-            rates.append(self.get_last_lr()[0])
-
-    tiny = data[0][:600], data[1][:600]
-    patch = mock.patch("torch.optim.lr_scheduler.OneCycleLR", Recorder)
-    with patch, redirect_stdout(None):
-        train(tiny, tiny, epochs=epochs, batch_size=1, lr=0.01)
+    for _ in range(600 * epochs):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
     return rates
 
 
-def draw_curve(log: Path, data: LabelledImages) -> Figure:
+def draw_curve(log: Path) -> Figure:
     """Draw loss, learning rate and accuracy of the run whose output is in `log`."""
     text = log.read_text()
     losses = re.findall(r"Loss: ([\d.]+)", text)  # six in each epoch
     accuracies = re.findall(r"test accuracy ([\d.]+) %", text)
-    rates = learning_rates(data, epochs=len(accuracies))
+    rates = learning_rates(epochs=len(accuracies))
 
     figure, (left, middle, right) = plt.subplots(
         1, 3, figsize=(9, 2.6), layout="constrained"
@@ -170,35 +202,126 @@ def draw_mistakes(model: ConvNet, images: Tensor, labels: Tensor) -> Figure:
     return draw_grid([*images[wrong]], captions, columns=12, size=0.7)
 
 
-def draw_photo(image: Tensor) -> np.ndarray:
-    """Draw the README's photograph (H, W) uint8: a digit on ruled paper."""
-    rng = np.random.default_rng(3)
-    return photograph(draw_page(image.numpy(), "ruled", rng), "ruled", rng)
-
-
-def draw_steps(photo: Path) -> Figure:
-    """Draw the steps of the preparation that change photo.jpg: all but the sheet."""
-    picture = read_grey(photo)
-    small = prepare.scale(picture, prepare.SIDE)
+def draw_steps(picture: Tensor) -> Figure:
+    """Draw what each step of prepare.py makes of a picture (H, W) in [0, 1]."""
+    sheet = prepare.inside_sheet(picture)
+    small = prepare.scale(sheet, prepare.SIDE)
     ink = prepare.find_ink(small)
     unruled = prepare.without_lines(ink)
-    digit, _ = prepare.find_digit(picture)
-    closer, _ = prepare.find_digit(prepare.closer(picture, digit))
+    digit, _ = prepare.find_digit(sheet)
+    crop = prepare.inside_sheet(prepare.closer(sheet, digit))
+    closer, _ = prepare.find_digit(crop)
+    wide = prepare.widen_strokes(closer)
 
     steps = {
-        "photo.jpg": picture,
-        "2. the paper": prepare.find_paper(small),
-        "2. the ink": ink,
-        "3. no lines": unruled,
-        "4. threshold": unruled >= prepare.otsu_threshold(unruled),
-        "4. the digit": digit,
+        "the picture": picture,
+        "1. sheet": sheet,
+        "2. ink: the paper": prepare.find_paper(small),
+        "2. ink": ink,
+        "3. lines": unruled,
+        "4. digit: threshold": unruled >= prepare.otsu_threshold(unruled),
+        "4. digit": digit,
         "5. closer": closer,
-        "6. width": prepare.widen_strokes(closer),
-        "7. centre": prepare.prepare(picture)[0],
+        "6. width": wide,
+        "7. centre": prepare.centre(wide),
     }
-    figure = draw_grid([*steps.values()], [*steps], columns=9, size=1.05)
-    figure.axes[1].images[0].set_clim(0, 1)  # the paper is bright
+    figure = draw_grid([*steps.values()], [*steps], columns=5, size=1.6)
+    for axis in figure.axes[:3]:
+        axis.images[0].set_clim(0, 1)  # white paper looks white
     return figure
+
+
+def draw_quarters() -> Figure:
+    """Draw how find_paper finds the paper of one pixel, on a small shaded page."""
+    down, across = np.mgrid[:7, :7]
+    page = 95 - 7 * across - 2 * down  # in percent: a shadow comes in from the right
+    for place in [(1, 2), (1, 3), (1, 4), (2, 4), (3, 4), (4, 3), (5, 3)]:  # a 7
+        page[place] -= 40
+    row, column = 3, 4  # of the pixel, a part of the 7
+    quarters = {  # rows and columns; each includes those of the pixel
+        "top left": (0, 4, 0, 5),
+        "top right": (0, 4, 4, 7),
+        "bottom left": (3, 7, 0, 5),
+        "bottom right": (3, 7, 4, 7),
+    }
+
+    figure, (axis, legend) = plt.subplots(
+        1, 2, figsize=(8, 4.4), width_ratios=[5, 4], layout="constrained"
+    )
+    axis.imshow(page, cmap="gray", vmin=0, vmax=100)
+    axis.axis("off")
+    for (y, x), brightness in np.ndenumerate(page):
+        color = "black" if brightness > 40 else "white"
+        axis.text(x, y, brightness, ha="center", va="center", color=color, fontsize=12)
+
+    lines = [(f"this pixel: {page[row, column]}%", "black")]
+    lines.append(("the brightest cell in each quarter:", "black"))
+    brightest = []
+    for i, (name, (top, bottom, left, right)) in enumerate(quarters.items()):
+        color = f"C{i}"
+        inset = 0.05 * i  # side by side, not one on top of the other
+        corner = left - 0.5 + inset, top - 0.5 + inset
+        size = right - left - 2 * inset, bottom - top - 2 * inset
+        axis.add_patch(Rectangle(corner, *size, fill=False, color=color, linewidth=3))
+
+        quarter = page[top:bottom, left:right]
+        y, x = np.unravel_index(quarter.argmax(), quarter.shape)
+        place = left + x, top + y
+        axis.add_patch(Circle(place, 0.3, fill=False, color=color, linewidth=3))
+        brightest.append(quarter.max())
+        lines.append((f"    {name}: {quarter.max()}%", color))
+    axis.plot(column, row, "ys", markersize=26, fillstyle="none", markeredgewidth=3)
+
+    paper = min(brightest)
+    lines.append((f"its paper, the darkest of the four: {paper}%", "black"))
+    lines.append((f"its ink: {paper}% - {page[row, column]}%", "black"))
+    legend.axis("off")
+    for i, (text, color) in enumerate(lines):
+        legend.text(0, 0.9 - 0.11 * i, text, color=color, fontsize=12)
+    return figure
+
+
+def save_window(model: ConvNet, path: Path) -> None:
+    """Draw a 5 with the mouse in the window of draw.py, and save a screenshot."""
+    from draw import PAUSE, Window  # here, because not every computer has tkinter
+
+    window = Window(model)
+    window.update()
+    angles = np.linspace(-2, 2.4, 20)
+    bowl = zip(165 + 65 * np.cos(angles), 200 + 70 * np.sin(angles))
+    window.page.event_generate("<Button-1>", x=225, y=70)
+    for x, y in [(135, 70), (125, 145), *bowl]:
+        window.page.event_generate("<B1-Motion>", x=int(x), y=int(y))
+        window.update()
+
+    time.sleep(2 * PAUSE / 1000)
+    window.update()
+    left, upper = window.winfo_rootx(), window.winfo_rooty()
+    right, lower = left + window.winfo_width(), upper + window.winfo_height()
+    ImageGrab.grab((left, upper, right, lower)).save(path)
+    window.destroy()
+
+
+def draw_all(model: ConvNet, folder: Path) -> dict[str, Figure]:
+    """Save photo.jpg in a folder, and return the figures of the README by name."""
+    train_images, train_labels = load_mnist(train=True)
+    images, labels = load_mnist(train=False)
+    example = images[EXAMPLE]
+
+    levels = draw_picture(example.numpy(), "ruled", np.random.default_rng(3))
+    photo = folder / "photo.jpg"
+    Image.fromarray(levels).save(photo)
+
+    return {
+        "network": draw_network(model, example / 255),
+        "digits": draw_digits(train_images, train_labels),
+        "filters": draw_filters(model, example / 255),
+        "flags": draw_flags(train_images, train_labels),
+        "distorted": draw_distorted(example),
+        "mistakes": draw_mistakes(model, images, labels),
+        "quarters": draw_quarters(),
+        "steps": draw_steps(to_grey(open_picture(photo))),
+    }
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -206,29 +329,34 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=WEIGHTS_FILE, help="weights")
     parser.add_argument("--log", type=Path, help="output of train.py, for curve.png")
-    parser.add_argument("--output", type=Path, default=DOCS, help="folder")
+    parser.add_argument("--photo", type=Path, help="your own, for two pictures of it")
+    parser.add_argument("--output", type=Path, required=True, help="folder")
     args = parser.parse_args(argv)
 
+    matplotlib.use("Agg")  # draws into files only, needs no display
     plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False}
+    args.output.mkdir(parents=True, exist_ok=True)
     model = load_model(args.model)
-    train_set = load_mnist(train=True)
-    images, labels = load_mnist(train=False)
-    example = images[EXAMPLE]
-    photo = args.output / "photo.jpg"
-    Image.fromarray(draw_photo(example)).save(photo)
 
-    figures = {
-        "network": draw_network(model, example),
-        "digits": draw_digits(*train_set),
-        "filters": draw_filters(model, example),
-        "distorted": draw_distorted(example),
-        "mistakes": draw_mistakes(model, images, labels),
-        "steps": draw_steps(photo),
-    }
+    if args.photo:
+        picture = to_grey(open_picture(args.photo))
+        pixels, _ = prepare.prepare(picture)
+        figures = {
+            "network": draw_network(model, pixels),
+            "steps": draw_steps(picture),
+        }
+    else:
+        figures = draw_all(model, args.output)
     if args.log:
-        figures["curve"] = draw_curve(args.log, train_set)
+        figures["curve"] = draw_curve(args.log)
+
     for name, figure in figures.items():
         figure.savefig(args.output / f"{name}.png", dpi=110)
+
+    if not args.photo and os.environ.get("DISPLAY"):
+        save_window(model, args.output / "draw.png")
+    elif not args.photo:
+        print("draw.png is left out, it needs a display: try xvfb-run")
 
 
 if __name__ == "__main__":
