@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageTk
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from demo import load_model, read_digit
@@ -22,6 +22,8 @@ from prepare import NoInk
 
 try:
     import tkinter
+
+    from PIL import ImageTk
 except ImportError:
     sys.exit("draw.py needs tkinter: on Debian and Ubuntu, apt install python3-tk")
 

@@ -55,10 +55,7 @@ FIRST = Row("`train.py` as it is")
 USUAL = Row("the usual loop: `docs/plain.py`")
 ROWS = [
     FIRST,
-    Row(
-        "no flags: `train_set = images, labels`",
-        ((TRAIN, "= add_flags(images, labels), labels", "= images, labels"),),
-    ),
+    Row("no flags", ((TRAIN, "    images = add_flags(images, labels)\n", ""),)),
     Row(
         "no distortions: `inputs = to_input(images[chosen])`",
         ((TRAIN, "distort(images[chosen])", "to_input(images[chosen])"),),

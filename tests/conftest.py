@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 def pytest_configure(config):
     """Warnings that our own files cause are errors."""
-    for script in ("model", "train", "resolve", "demo", "prepare"):
+    for script in ("model", "train", "resolve", "demo", "prepare", "draw"):
         config.addinivalue_line("filterwarnings", f"error:::{script}")
 
 

@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import RAW, idx_bytes, run, sentence_of
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import resolve
@@ -65,13 +62,15 @@ def test_read_idx_agrees_with_torchvisions_reader(name, tmp_path):
         assert np.array_equal(resolve.read_idx(path, expected.ndim), expected)
 
 
-@given(arrays(np.uint8, st.tuples(*[st.integers(1, 9)] * 3)))
-def test_any_images_come_back_as_they_were(tmp_path_factory, images):
-    folder = tmp_path_factory.mktemp("round")
-    resolve_to(folder / "out", put(folder / "x.gz", idx_bytes(images)))
+@pytest.mark.parametrize("seed", range(10))
+def test_any_images_come_back_as_they_were(seed, tmp_path, output):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, rng.integers(1, 10, 3), np.uint8)
+    files = resolve_to(output, put(tmp_path / "x.gz", idx_bytes(images)))
+    assert len(files) == len(images)
     for i, image in enumerate(images):
-        picture = Image.open(folder / "out" / f"{i}.png")
-        assert np.array_equal(np.asarray(picture), image)
+        with Image.open(output / f"{i}.png") as picture:
+            assert np.array_equal(np.asarray(picture), image)
 
 
 def test_class_folders_are_what_imagefolder_reads(tmp_path, output):
@@ -153,47 +152,43 @@ def test_too_few_or_too_many_labels_end_in_a_sentence(count, tmp_path, output, c
     assert not output.exists()
 
 
-OTHER_RUNS = {  # the options of the earlier run, then of this one
-    "more pictures": (["other"], ["fewer"]),
-    "its labels": ([IMAGES_NAME], ["other"]),
-    "no class folders": ([IMAGES_NAME], [IMAGES_NAME, "--class-folders"]),
-    "class folders": ([IMAGES_NAME, "--class-folders"], [IMAGES_NAME]),
-}
-
-
-@pytest.mark.parametrize("how", OTHER_RUNS)
-def test_into_the_pictures_of_another_run_nothing_is_written(
-    how, tmp_path, output, monkeypatch, capsys
+@pytest.mark.parametrize("name", ["0.png", "label.txt", ".DS_Store", "7/0.png"])
+def test_into_a_folder_that_is_not_empty_nothing_is_written(
+    name, tmp_path, output, capsys
 ):
-    monkeypatch.chdir(tmp_path)
-    put(tmp_path / IMAGES_NAME, GOOD)
-    put(tmp_path / LABELS_NAME, GOOD_LABELS)
-    put(tmp_path / "other", idx_bytes(255 - IMAGES))
-    put(tmp_path / "fewer", idx_bytes(IMAGES[:4]))
-    earlier, now = OTHER_RUNS[how]
-    before = resolve_to(output, *earlier)
-    sentence = sentence_of(resolve.main, *now, "--output", output, capsys=capsys)
-    assert any(str(output / file) in sentence for file in before)
-    assert files_in(output) == before
-
-
-@pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "7/desktop.ini"])
-def test_files_that_are_no_pictures_are_left_alone(name, tmp_path, output):
     images = put(tmp_path / IMAGES_NAME, GOOD)
     put(output / name, b"mine")
-    files = resolve_to(output, images)
-    assert files.keys() == {name, *PICTURES} and files[name] == b"mine"
+    sentence = sentence_of(resolve.main, images, "--output", output, capsys=capsys)
+    assert str(output) in sentence and "not empty" in sentence
+    assert files_in(output) == {name: b"mine"}
 
 
-@pytest.mark.parametrize("options", [[], ["--class-folders"]])
-def test_run_again_it_writes_the_same_again(options, tmp_path, output):
+@pytest.mark.parametrize("earlier", [[], ["--class-folders"]])
+@pytest.mark.parametrize("now", [[], ["--class-folders"]])
+def test_a_second_run_leaves_the_pictures_of_the_first_alone(
+    earlier, now, tmp_path, output, capsys
+):
     images = put(tmp_path / IMAGES_NAME, GOOD)
     put(tmp_path / LABELS_NAME, GOOD_LABELS)
-    files = resolve_to(output, images, *options)
-    lost, damaged, *_ = files
-    (output / lost).unlink()
-    (output / damaged).write_bytes(b"")
-    assert resolve_to(output, images, *options) == files
+    before = resolve_to(output, images, *earlier)
+    put(images, idx_bytes(255 - IMAGES))
+    options = [images, *now, "--output", output]
+    assert "not empty" in sentence_of(resolve.main, *options, capsys=capsys)
+    assert files_in(output) == before and len(before) == 6
+
+
+def test_an_empty_folder_is_as_good_as_a_new_one(tmp_path, output):
+    output.mkdir(parents=True)
+    assert [*resolve_to(output, put(tmp_path / IMAGES_NAME, GOOD))] == PICTURES
+
+
+def test_no_images_and_no_labels_give_no_pictures_and_an_empty_label_file(
+    tmp_path, output, capsys
+):
+    put(tmp_path / LABELS_NAME, idx_bytes(LABELS[:0]))
+    files = resolve_to(output, put(tmp_path / IMAGES_NAME, idx_bytes(IMAGES[:0])))
+    assert {name: data.strip() for name, data in files.items()} == {"label.txt": b""}
+    assert capsys.readouterr().out.startswith("Wrote 0 pictures to ")
 
 
 BROKEN = {
