@@ -38,10 +38,9 @@ def load_model(path: Path | str) -> ConvNet:
 def open_picture(path: Path | str) -> Image.Image:
     """Return a picture of any kind, upright, with at most 2000 pixels on a side."""
     with Image.open(path) as picture:
-        # draft shrinks a JPEG while it is read; a reducing gap fails on 16 bits.
-        picture.draft(None, LARGEST)
+        picture.draft(None, LARGEST)  # shrinks a JPEG while it is read
         picture.load()  # here a damaged file fails, with Pillow's own words
-        picture.thumbnail(LARGEST, reducing_gap=None)
+        picture.thumbnail(LARGEST, reducing_gap=None)  # the default fails on 16 bits
         with suppress(Exception):  # a broken EXIF block
             ImageOps.exif_transpose(picture, in_place=True)
     return picture
@@ -80,7 +79,7 @@ def classify(model: ConvNet, pixels: torch.Tensor) -> torch.Tensor:
 def read_digit(
     model: ConvNet, picture: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-    """Read one picture (H, W); on the CPU, or wherever the network is.
+    """Read one picture (H, W) in [0, 1] with a network on any device.
 
     Returns what the network saw (28, 28), the probabilities (10,), and the doubts about
     them as sentences. Raises NoInk if there is nothing to read.

@@ -3,7 +3,7 @@
     python draw.py
 
 Beside the page it shows the 28x28 pixels that the network sees and the probability of
-each digit, renewed while you draw. The window is made with tkinter, which comes with
+each digit, updated while you draw. The window is made with tkinter, which comes with
 most Pythons (on Debian and Ubuntu: apt install python3-tk).
 """
 
@@ -29,7 +29,7 @@ except ImportError:
 
 SIDE = 336  # of the page, in pixels: 12 x 28
 PEN = 22  # the width of a line, in pixels
-PAUSE = 60  # milliseconds between two readings: longer than one of them takes
+PAUSE = 60  # milliseconds from a stroke to its reading; more strokes wait for it
 
 
 class Window(tkinter.Tk):

@@ -90,8 +90,8 @@ def inside_sheet(picture: Tensor) -> Tensor:
 
 def find_ink(page: Tensor) -> Tensor:
     """Return how much darker than its paper each pixel is, in [0, 1]."""
-    # Most of a picture is paper. Its border counts extra: cut out tightly, a 1 may fill
-    # most of the rest.
+    # The median is paper, because most of a picture is. Repeat the border, which is
+    # paper even when a tight crop of a 1 is mostly ink.
     framed = F.pad(page[None], [SIDE // 16] * 4, mode="replicate")
     if page.max() - framed.median() > framed.median() - page.min():
         page = 1 - page  # the ink, which differs most, was bright
@@ -136,10 +136,7 @@ def find_digit(page: Tensor) -> tuple[Tensor, bool]:
     SIDE pixels on its longer side. Raises NoInk.
     """
     ink = without_lines(find_ink(scale(page, SIDE)))
-    mask = ink >= otsu_threshold(ink)
-    if dilate((~mask).float(), SIDE // 6).min() == 0:  # no stroke is so broad
-        mask = ink >= otsu_threshold(ink[mask])  # the ink on a shadow or grey paper
-
+    mask = is_ink(ink)
     joined = dilate(mask.float(), 3) > 0  # strokes that nearly touch belong together
     numbers = connected_components(joined) * mask
 
@@ -148,25 +145,35 @@ def find_digit(page: Tensor) -> tuple[Tensor, bool]:
         part = numbers == number
         height = len(trim(part))
         scores[number] = height * ink[part].mean().item()
-        if part.sum() > part[1:-1, 1:-1].sum():  # it touches the edge
+        touches_edge = part.sum() > part[1:-1, 1:-1].sum()
+        if touches_edge:
             scores[number] *= 0.1
 
     best, *others = sorted(scores, key=scores.get, reverse=True)
     digit = torch.where(numbers == best, ink, 0)
-    if digit.max() < 0.04:
+    if digit.max() < 0.04:  # of the range from black to white
         raise NoInk("nothing to read, no ink stands out from the paper")
 
     is_alone = not others or scores[others[0]] < scores[best] / 2
     return digit, is_alone
 
 
+def is_ink(ink: Tensor) -> Tensor:
+    """Return which pixels have enough ink to be part of a stroke."""
+    mask = ink >= otsu_threshold(ink)
+    has_block = dilate((~mask).float(), SIDE // 6).min() == 0
+    if has_block:  # no stroke is so broad: a shadow, or grey paper, with the ink on it
+        mask = ink >= otsu_threshold(ink[mask])
+    return mask
+
+
 def is_several(digit: Tensor) -> bool:
     """Return whether joined strokes are too wide, or too often tall, for one digit."""
     height, width = trim(digit).shape
     strokes = connected_components(digit > 0)
-    heights = [len(trim(strokes == number)) for number in strokes.unique()[1:]]
-    tall = [one for one in heights if one > 0.7 * height]
-    return width > 1.5 * height or len(tall) > 1
+    heights = [len(trim(strokes == number)) for number in strokes[digit > 0].unique()]
+    n_tall = sum(stroke > 0.7 * height for stroke in heights)
+    return width > 1.5 * height or n_tall > 1
 
 
 def otsu_threshold(values: Tensor) -> Tensor:
@@ -211,7 +218,7 @@ def widen_strokes(digit: Tensor) -> Tensor:
 
     mask = digit > 0.5
     outline = (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
-    perimeter = torch.pi / 4 * outline  # an outline of pixels is 4/pi times too long
+    perimeter = torch.pi / 4 * outline  # along pixels, it is 4/pi times too long
     width = 2 * mask.sum() / perimeter  # a stroke has two sides
 
     missing = max(0, 0.12 * side - width.item())  # MNIST's: 0.12 of the longer side

@@ -33,7 +33,7 @@ IMAGES = RAW / "t10k-images-idx3-ubyte.gz"
 def read_idx(path: Path, ndim: int) -> np.ndarray:
     """Return the uint8 array in an IDX file, plain or gzipped.
 
-    Raises ValueError if its data is not uint8, or has not `ndim` dimensions.
+    Raises ValueError if its data is not uint8, or does not have `ndim` dimensions.
     """
     data = path.read_bytes()
     if data.startswith(b"\x1f\x8b"):  # as every gzip file does
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("images", nargs="?", type=Path, default=IMAGES, help="to read")
     parser.add_argument(
-        "labels", nargs="?", type=Path, help="to read; None: beside IMAGES, if any"
+        "labels", nargs="?", type=Path, help="to read; if None, those beside IMAGES"
     )
     parser.add_argument("--output", type=Path, default="test", help="a new folder")
     parser.add_argument(

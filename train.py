@@ -39,29 +39,29 @@ def load_mnist(train: bool) -> LabelledImages:
 
 
 def add_flags(images: Tensor, labels: Tensor) -> Tensor:
-    """Draw a flag on every second 1: the stroke upwards with which many people begin it.
+    """Draw a flag on every second 1: the upstroke with which many people begin it.
 
     MNIST was written by Americans, whose 1 is a single stroke. A network that has seen
-    no other 1 takes one with a flag for a 7. (N, 28, 28) uint8, in and out.
+    no other often takes a flagged 1 for a 7. (N, 28, 28) uint8, in and out.
     """
     chosen = (labels == 1).nonzero()[::2, 0]
     ones = images[chosen].float()
     y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
 
-    # MNIST's digits are 20 pixels tall and centred, so the tip of a 1 is in row 5.
+    # MNIST's 1s are centred and nearly all 20 pixels tall: row 5 crosses their tip.
     tip = (ones[:, 5] * x[0]).sum(1) / ones[:, 5].sum(1).clamp(min=1)
     left = tip.view(-1, 1, 1) - x  # how far each pixel is to the left of the tip
 
-    slope, length, width = (
-        torch.empty(len(ones), 1, 1).uniform_(*limits)
-        for limits in ((0.5, 1.5), (3, 9), (1.2, 2.2))
-    )
-    distance = (y - 5 - slope * left).abs() / (1 + slope**2).sqrt()  # from a line
-    flag = (width - distance).clamp(0, 1) * (left > 0) * (left < length)
+    size = len(ones), 1, 1
+    slope = torch.empty(size).uniform_(0.5, 1.5)  # rows down per column to the left
+    length = torch.empty(size).uniform_(3, 9)  # columns
+    reach = torch.empty(size).uniform_(1.2, 2.2)  # pixels to each side, as wide as ink
+    distance = (y - 5 - slope * left).abs() / (1 + slope**2).sqrt()  # from the line
+    flag = (reach - distance).clamp(0, 1) * (left > 0) * (left < length)
 
-    # The flag moves the centre of mass to the left by about a pixel: move it back.
+    # The flag moves the centre of mass up by about a pixel: move it back.
     flagged = images.clone()
-    flagged[chosen] = ones.maximum(255 * flag).byte().roll(1, dims=2)
+    flagged[chosen] = ones.maximum(255 * flag).byte().roll(1, dims=1)
     return flagged
 
 
@@ -73,9 +73,9 @@ def to_input(pixels: Tensor) -> Tensor:
 def distort(images: Tensor) -> Tensor:
     """Turn, stretch, slant and shift each image a little, at random.
 
-    Takes (N, 28, 28) uint8 and returns (N, 1, 28, 28) float32 in [0, 1]. This does not
-    help on MNIST's test images, which are much like the training images, but on other
-    people's pictures, which are turned and slanted in more ways.
+    Takes (N, 28, 28) uint8 and returns (N, 1, 28, 28) float32 in [0, 1]. It does not
+    help on MNIST's own images, which are much alike. It helps on other people's
+    pictures, which are turned and slanted in more ways.
     """
     inputs = to_input(images)
 
@@ -98,8 +98,8 @@ def distort(images: Tensor) -> Tensor:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Return whether the device computes faster with bfloat16, 16-bit numbers.
 
-    CPUs with AVX-512 BF16 do; others emulate it, many times slower. On a GPU, starting
-    an operation takes longer than computing it in so small a network.
+    CPUs with AVX-512 BF16 do; others emulate it, many times slower. GPUs are not asked:
+    there, in so small a network, starting an operation takes longer than computing it.
     """
     capabilities = torch.cpu.get_capabilities()
     return device.type == "cpu" and capabilities.get("avx512_bf16", False)
@@ -145,7 +145,7 @@ def train(
 
         if epoch > 1:
             # The first layer has learnt its filters. Freeze its weights, and with
-            # eval() its averages: a step then takes about 30% less time.
+            # eval() its averages: a step then takes a quarter less time.
             model.layer1.requires_grad_(False).eval()
 
         order = torch.randperm(len(images)).to(device)

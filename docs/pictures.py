@@ -219,7 +219,7 @@ def draw_steps(picture: Tensor) -> Figure:
         "2. ink: the paper": prepare.find_paper(small),
         "2. ink": ink,
         "3. lines": unruled,
-        "4. digit: threshold": unruled >= prepare.otsu_threshold(unruled),
+        "4. digit: threshold": prepare.is_ink(unruled),
         "4. digit": digit,
         "5. closer": closer,
         "6. width": wide,
