@@ -81,7 +81,7 @@ def inside_sheet(picture: Tensor) -> Tensor:
         is_full = inside.float().mean() > 0.7  # the strokes of a digit fill less
         is_alone = inside.sum() > 0.9 * region.sum()  # the rest may be specks
         if is_part and is_full and is_alone:
-            return cut_out(picture, box, margin=-1)  # without its edge
+            return cut_out(picture, box)
     return picture
 
 
@@ -89,13 +89,13 @@ def inside_sheet(picture: Tensor) -> Tensor:
 
 
 def find_ink(page: Tensor) -> Tensor:
-    """Return how much darker than its paper each pixel is, in [0, 1]."""
+    """Return how much darker than its paper each pixel is; paper is about 0."""
     # The median is paper, because most of a picture is. Repeat the border, which is
     # paper even when a tight crop of a 1 is mostly ink.
     framed = F.pad(page[None], [SIDE // 16] * 4, mode="replicate")
     if page.max() - framed.median() > framed.median() - page.min():
         page = 1 - page  # the ink, which differs most, was bright
-    return (find_paper(page) - page).clamp(min=0)
+    return find_paper(page) - page
 
 
 def find_paper(page: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ def is_several(digit: Tensor) -> bool:
 
 def otsu_threshold(values: Tensor) -> Tensor:
     """Return the threshold that best separates values into two classes (Otsu, 1979)."""
-    values = values.flatten().double().sort().values
+    values = values.flatten().sort().values
     n_low = torch.arange(1, len(values))  # every way to cut the sorted values in two
     n_high = len(values) - n_low
     sum_low = values.cumsum(0)[:-1]
@@ -271,11 +271,8 @@ def bounding_box(pixels: Tensor) -> Box:
     return slice(top, bottom), slice(left, right)
 
 
-def cut_out(picture: Tensor, box: Box, margin: float) -> Tensor:
-    """Cut out of a picture a box found at SIDE pixels, and a margin around it.
-
-    A negative margin cuts off the edge of the box.
-    """
+def cut_out(picture: Tensor, box: Box, margin: float = 0) -> Tensor:
+    """Cut out of a picture a box found at SIDE pixels, and a margin around it."""
     ratio = max(picture.shape) / SIDE
     rows, columns = (
         slice(
