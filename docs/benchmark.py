@@ -60,9 +60,10 @@ ROWS = [
         ((TRAIN, "distort(images[chosen])", "to_input(images[chosen])"),),
     ),
     Row(
-        "constant rate of 0.001: no `scheduler.step()`, `--lr 0.025`",
+        "constant rate: no `scheduler.step()`, `--lr 0.025` "
+        "(the schedule starts at 1/25 of it)",
         ((TRAIN, "            scheduler.step()\n", ""),),
-        ("--lr", "0.025"),  # the one-cycle schedule begins at 1/25 of it
+        ("--lr", "0.025"),
     ),
     Row("no label smoothing", ((TRAIN, ", label_smoothing=0.03", ""),)),
     Row("no freezing: `if False:`", ((TRAIN, "if epoch > 1:", "if False:"),)),
