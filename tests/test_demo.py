@@ -1,7 +1,10 @@
 """demo.py and prepare.py: any picture of a digit is read, each step is needed."""
 
+import math
+import pickle
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +70,8 @@ def test_the_output_is_what_the_readme_promises(weights, tmp_path):
     percents = [float(chance.removesuffix("%")) for _, chance in chances]
     assert chances[0][0] == last == "4" and percents == sorted(percents)[::-1]
     assert 50 < percents[0] <= sum(percents) <= 100.1
+    corners = rows[0][:8] + rows[0][-8:] + rows[-1][:8] + rows[-1][-8:]
+    assert corners.isspace() and "@@" in "".join(rows)  # white ink on black
 
 
 def test_without_a_name_it_takes_picture_12_of_resolve(weights, tmp_path, test_set):
@@ -81,20 +86,46 @@ def test_the_network_is_in_eval_mode(weights):
     assert not any(part.training for part in demo.load_model(weights).modules())
 
 
-def test_it_says_when_an_answer_is_unsure(ask, tmp_path):
-    untrained = tmp_path / "untrained.ckpt"
-    torch.save(ConvNet().state_dict(), untrained)
-    assert "unsure" in ask(draw_digit(5), weights=untrained)[1]
+def sure_of(probability, tmp_path):
+    """Save weights that give a 3 this probability, whatever the picture."""
+    state = {name: torch.zeros_like(x) for name, x in ConvNet().state_dict().items()}
+    state["fc.bias"][3] = math.log(9 * probability / (1 - probability))
+    torch.save(state, tmp_path / "sure.ckpt")
+    return tmp_path / "sure.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("probability", "is_unsure"), [(0.6, True), (0.9, False), (math.nan, True)]
+)
+def test_it_says_when_an_answer_is_unsure(probability, is_unsure, ask, tmp_path):
+    digit, doubts = ask(draw_digit(5), weights=sure_of(probability, tmp_path))
+    assert digit == "3" or math.isnan(probability)
+    assert ("unsure" in doubts) == is_unsure
+
+
+def test_each_doubt_is_a_line_of_its_own_beside_the_digit(ask, tmp_path):
+    page = to_picture(beside(page_of(5), page_of(4)))
+    digit, doubts = ask(page, weights=sure_of(0.6, tmp_path))
+    several, unsure = doubts.splitlines()
+    assert digit == "3"
+    assert several.startswith("demo.py: several digits") and "unsure" in unsure
 
 
 # MNIST's own pictures
 
 
-def test_all_mnist_pictures_reach_the_network_unchanged(test_set):
+def test_all_mnist_pictures_reach_the_network_as_they_are_from_0_to_1(test_set):
     """So demo.py's answers to them have the accuracy that train.py prints."""
     for image in torch.tensor(test_set[0]) / 255:
-        pixels, others = prepare.prepare(image)
-        assert pixels is image and others == 0
+        pixels, doubts = prepare.prepare(image)
+        assert torch.equal(pixels, image / image.max()) and doubts == []
+
+
+def test_a_faint_picture_of_mnists_form_is_read_as_a_strong_one(test_set):
+    for image in torch.tensor(test_set[0][:100]) / 255:
+        pixels, doubts = prepare.prepare(image / 10)
+        torch.testing.assert_close(pixels, image / image.max())
+        assert doubts == []
 
 
 def cut_out(picture):
@@ -149,6 +180,13 @@ def not_a_number(picture):
     return Image.fromarray(levels)
 
 
+def dead_pixels(picture):
+    """Mark pixels that a camera could not measure, as scientific files do."""
+    levels = np.float32(picture)
+    levels[10::40, 10::40] = -np.inf
+    return Image.fromarray(levels)
+
+
 FORMATS = {
     "1-bit.png": lambda p: p.convert("1"),
     "palette.gif": lambda p: p.convert("P"),
@@ -164,6 +202,10 @@ FORMATS = {
     "12 of 16 bits.png": lambda p: Image.fromarray(np.uint16(np.asarray(p)) * 16),
     "0 to 1.tif": lambda p: Image.fromarray(np.float32(p) / 255),
     "not a number.tif": not_a_number,
+    "dead pixels.tif": dead_pixels,
+    "turned, transparent corners.png": lambda p: p.convert("LA").rotate(
+        20, Image.Resampling.BICUBIC, expand=True
+    ),
 }
 
 
@@ -304,13 +346,35 @@ def a_sheet_in_a_corner(digit):
     return bar(desk, 400, 350, 460, 410, 1)
 
 
+def out_of_focus(page):
+    """Photograph a large sheet on a desk, both out of focus."""
+    return blur(around(around(page, 200, 1), 150, 0.12), 8)
+
+
+def pencil_page(digit):
+    return 0.7 + 0.3 * page_of(digit)
+
+
+def grey_between_white_bars(digit):
+    """Photograph grey paper, and show it on a phone that is higher than the photo."""
+    photograph = 0.6 * (0.3 + 0.7 * page_of(digit))
+    return np.pad(photograph, ((150, 150), (0, 0)), constant_values=1)
+
+
+def phone(page):
+    """Put the shadow of a phone over the middle of a page."""
+    return shaded(page, (abs(X - 0.5) < 0.2) & (abs(Y - 0.5) < 0.3), 0.5, 5)
+
+
 STEPS = {
     # Sheet
     "on a desk": (5, lambda: around(page_of(5, 24), 150, 0.12)),
     "small, on a desk": (5, lambda: around(page_of(5, 24), 300, 0.12)),
     "on a desk, out of focus": (4, lambda: blur(around(page_of(4), 150, 0.12), 8)),
+    "pencil, on a desk, out of focus": (5, lambda: out_of_focus(pencil_page(5))),
     "in a corner of a desk": (7, lambda: a_sheet_in_a_corner(7)),
     "a dark square on a page": (7, lambda: around(1 - page_of(7), 150, 1)),
+    "grey, between white bars": (5, lambda: grey_between_white_bars(5)),
     "a broad 1 is no square": (1, lambda: page_of(1, 40)),
     "a broad 5 is no square": (5, lambda: cut(page_of(5, 40), 20)),
     # Ink
@@ -322,6 +386,7 @@ STEPS = {
     "light from one side": (5, lambda: page_of(5) * (1 - 0.65 * X)),
     "a hard shadow": (7, lambda: shaded(page_of(7), X + 0.3 * Y > 0.62, 0.5, 1)),
     "a soft shadow": (5, lambda: shaded(page_of(5), X + 0.3 * Y > 0.62, 0.5, 25)),
+    "the shadow of a phone": (5, lambda: phone(page_of(5))),
     "a soft shadow on pencil": (
         4,
         lambda: shaded(0.6 + 0.4 * page_of(4), X - Y > 0.1, 0.5, 25),
@@ -357,6 +422,7 @@ STEPS = {
     "in a corner": (7, lambda: far(page_of(7)[55:, 70:], 0, 0, 900, 900)),
     # Width
     "a thin 1": (1, lambda: page_of(1, 4)),
+    "a thin, pale 5": (5, lambda: 0.93 + 0.07 * page_of(5, 3)),
     "a thin 4": (4, lambda: page_of(4, 4)),
     "a broad 4": (4, lambda: page_of(4, 40)),
 }
@@ -366,6 +432,22 @@ STEPS = {
 def test_each_step_is_needed(case, ask):
     digit, draw = STEPS[case]
     assert ask(to_picture(draw())) == (str(digit), "")
+
+
+@pytest.mark.parametrize("ink", [1, 0.07])
+@pytest.mark.parametrize("width", [2, 4])
+def test_a_thin_stroke_gets_the_width_of_mnists(width, ink):
+    page = 1 - ink * (1 - page_of(1, width))
+    pixels, _ = prepare.prepare(torch.tensor(page).float())
+    assert 1.5 < pixels.sum() / 20 < 3  # in each of 20 rows
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_no_ink_is_cut_off_where_its_weight_is_at_one_end(turns):
+    """Of a nail, the head is heavy."""
+    nail = bar(bar(np.ones((300, 300)), 90, 50, 210, 110), 144, 110, 156, 260)
+    pixels, _ = prepare.prepare(torch.tensor(np.rot90(nail, turns).copy()).float())
+    assert max(prepare.trim(pixels).shape) == 20
 
 
 def beside(*pages):
@@ -394,6 +476,34 @@ def test_it_says_when_there_are_several_digits(number, ask):
     assert "several" in ask(to_picture(SEVERAL[number]()))[1]
 
 
+def cut_at_the_sides(page):
+    """Cut off the paper to the left and to the right of a digit."""
+    columns = (page < 0.5).any(0).nonzero()[0]
+    return page[:, columns[0] : columns[-1] + 1]
+
+
+@pytest.mark.parametrize("gap", [4, 8, 12])  # 3 pixels are 1% of such a picture
+@pytest.mark.parametrize("number", ["14", "41", "15", "51", "17", "71", "11"])
+def test_a_1_close_to_another_digit_makes_several(number, gap, ask):
+    left, right = (cut_at_the_sides(page_of(int(digit))) for digit in number)
+    pair = beside(left, np.ones((300, gap)), right)
+    assert "several" in ask(to_picture(around(pair, 40, 1)))[1]
+
+
+def test_a_grey_block_is_too_much_ink(ask):
+    assert (
+        "too much ink"
+        in ask(to_picture(bar(np.ones((300, 300)), 60, 60, 240, 240, 0.6)))[1]
+    )
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("angle", [20, -20])
+def test_a_page_turned_far_with_black_corners_is_doubted_or_read(digit, angle, ask):
+    answer, doubts = ask(to_picture(turned(page_of(digit, 20), angle)))
+    assert doubts or answer == str(digit)
+
+
 @pytest.mark.parametrize("paper", [0, 128, 255, 50_000])  # the last is of 16 bits
 def test_on_a_blank_page_there_is_nothing_to_read(paper, weights, tmp_path, capsys):
     noise = np.random.default_rng(0).integers(-6, 7, (300, 400))
@@ -408,6 +518,22 @@ def test_on_a_blank_page_there_is_nothing_to_read(paper, weights, tmp_path, caps
 def test_on_a_black_picture_of_mnists_size_there_is_nothing_to_read(ask):
     with pytest.raises(SystemExit, match="nothing to read"):
         ask(Image.new("L", (28, 28)))
+
+
+@pytest.mark.parametrize("side", [5, 10, 28])
+def test_a_single_black_pixel_is_nothing_to_read(side, ask):
+    page = np.ones((side, side))
+    page[side // 2, side // 2] = 0
+    with pytest.raises(SystemExit, match="nothing to read"):
+        ask(to_picture(page))
+
+
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1), (2, 300)])
+def test_a_strip_of_pixels_is_doubted_or_nothing_to_read(shape, ask):
+    try:
+        assert ask(to_picture(np.random.default_rng(0).random(shape)))[1]
+    except SystemExit as error:
+        assert "nothing to read" in error.code
 
 
 # What a user gets wrong
@@ -436,11 +562,34 @@ def test_a_broken_picture_is_loud_and_gets_no_digit(how, weights, tmp_path, caps
 def test_without_weights_it_says_what_to_do(tmp_path, capsys):
     path = tmp_path / "missing.ckpt"
     sentence = sentence_of(demo.main, "a.png", "--model", path, capsys=capsys)
-    assert str(path) in sentence and "train.py" in sentence
+    assert str(path) in sentence and "train.py" in sentence and "--model" in sentence
 
 
-def test_weights_of_another_network_are_said_to_be_that(weights, tmp_path):
+def test_without_the_example_it_says_what_to_do(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sentence = sentence_of(demo.main, "--model", weights, capsys=capsys)
+    assert str(Path("test", "12.png")) in sentence and "resolve.py" in sentence
+
+
+class Hostile:
+    """What torch.load makes of it, if it may, is a new file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_weights_that_hide_a_program_do_not_run_it(tmp_path):
+    torch.save({"fc.bias": Hostile(f"{tmp_path}/proof")}, tmp_path / "hostile.ckpt")
+    with pytest.raises(pickle.UnpicklingError):
+        demo.main(["a.png", "--model", str(tmp_path / "hostile.ckpt")])
+    assert not (tmp_path / "proof").exists()
+
+
+def test_weights_of_another_network_are_loud(weights, tmp_path):
     state = torch.load(weights, weights_only=True)
     torch.save(state | {"fc.bias": torch.ones(11)}, tmp_path / "other.ckpt")
-    with pytest.raises(RuntimeError, match=r"model\.py(.|\n)*size mismatch"):
+    with pytest.raises(RuntimeError, match="size mismatch for fc.bias"):
         demo.main(["a.png", "--model", str(tmp_path / "other.ckpt")])

@@ -52,9 +52,12 @@ def window(display, trained):
     import draw
 
     window = draw.Window(load_model(trained[1]))
+    errors = []
+    window.report_callback_exception = lambda *error: errors.append(error)
     window.update()
     yield window
     window.destroy()
+    assert errors == []
 
 
 def draw_line(window, places):
@@ -149,6 +152,8 @@ def test_after_clearing_the_next_digit_is_read(window):
 
 def test_two_digits_are_doubted_in_the_line_below_until_cleared(window):
     draw_line(window, [(x - 80, y) for x, y in FIVE])
+    wait_for_bars(window)
+    assert window.doubts["text"] == ""
     draw_line(window, ONE)
     wait_for_bars(window)
     assert "several" in window.doubts["text"]

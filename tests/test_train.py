@@ -1,5 +1,7 @@
 """train.py: what it prints and saves, what every epoch does, what stays loud."""
 
+import inspect
+import math
 import re
 import shutil
 import socket
@@ -9,7 +11,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run
+from conftest import ROOT, run, sentence_of
 
 import train
 from model import ConvNet
@@ -62,13 +64,21 @@ def states(monkeypatch):
 def test_one_epoch_on_mnist_prints_its_progress_and_reaches_98_8_percent(trained):
     result, weights = trained
     assert (result.returncode, result.stderr) == (0, "")
-    *steps, epoch, last = result.stdout.splitlines()
+    *steps, epoch, saved, last = result.stdout.splitlines()
     forms = [re.sub(r"\d\.\d{4}$", "N", line) for line in steps]
     assert forms == [f"Epoch [1/1], Step [{i}00/600], Loss: N" for i in range(1, 7)]
-    assert re.fullmatch(EPOCH, epoch)
+    assert re.fullmatch(EPOCH, epoch) and saved == "Saved the weights to model.ckpt"
     count, accuracy = re.fullmatch(RESULT, last).groups()
     assert count == "10000" and 98.8 <= float(accuracy) < 100
     assert [path.name for path in weights.parent.iterdir()] == ["model.ckpt"]
+
+
+def test_the_loss_approaches_the_least_that_its_label_smoothing_allows(trained):
+    """Of 3%, each of ten classes gets a tenth: even a perfect answer costs 0.183."""
+    losses = [float(loss) for loss in re.findall(r"Loss: (.*)", trained[0].stdout)]
+    right, wrong = 0.973, 0.003
+    least = -right * math.log(right) - 9 * wrong * math.log(wrong)
+    assert least < min(losses) < least + 0.15 and losses[0] > losses[-1]
 
 
 def test_the_saved_weights_have_the_printed_accuracy(trained, test_set):
@@ -85,14 +95,17 @@ def test_the_saved_weights_are_on_the_cpu_in_the_usual_memory_order(trained):
         assert tensor.device == CPU and tensor.is_contiguous()
 
 
-def test_it_prints_a_line_every_100_steps_and_one_every_epoch(train_tiny, capsys):
+def test_it_prints_a_line_every_100_steps_and_one_every_epoch(
+    train_tiny, tmp_path, capsys
+):
     train_tiny("--epochs", 2, "--batch-size", 5)
     lines = capsys.readouterr().out.splitlines()
-    assert [re.sub(r"\d+\.\d+", "N", line) for line in lines] == [
+    assert [re.sub(r"\b\d+\.\d+", "N", line) for line in lines] == [
         "Epoch [1/2], Step [100/128], Loss: N",
         "Epoch [1/2]: N s, test accuracy N %",
         "Epoch [2/2], Step [100/128], Loss: N",
         "Epoch [2/2]: N s, test accuracy N %",
+        f"Saved the weights to {tmp_path / 'model.ckpt'}",
         "Test Accuracy of the model on the 100 test images: N %",
     ]
 
@@ -111,6 +124,62 @@ def test_a_new_folder_for_the_weights_is_made_before_the_training(
         train_tiny(output=output)
     assert output.parent.is_dir() and not output.exists()
     assert train_tiny(output=output).keys() == ConvNet().state_dict().keys()
+
+
+def test_a_folder_as_output_ends_in_a_sentence_before_the_training(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(train, "train", Mock(side_effect=InterruptedError))
+    sentence = sentence_of(train.main, "--output", tmp_path, capsys=capsys)
+    assert f"--output {tmp_path} is a folder" in sentence
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.fixture
+def inputs_of_train(tiny_data, tmp_path, monkeypatch):
+    """Call main on few images; return the arguments with which it would train."""
+
+    def call(*options):
+        stop = Mock(side_effect=InterruptedError)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(train, "DATA", tiny_data)
+        monkeypatch.setattr(train, "train", stop)
+        with pytest.raises(InterruptedError):
+            train.main([*map(str, options)])
+        signature = inspect.signature(train_itself)
+        return signature.bind(*stop.call_args.args, **stop.call_args.kwargs).arguments
+
+    train_itself = train.train
+    return call
+
+
+def test_the_defaults_are_5_epochs_of_batches_of_100_at_0_01_with_seed_0(
+    inputs_of_train,
+):
+    torch.manual_seed(12)
+    given = inputs_of_train()
+    assert (given["epochs"], given["batch_size"], given["lr"]) == (5, 100, 0.01)
+    assert torch.initial_seed() == 0
+    assert torch.device(given["device"]) == train.choose_device()
+
+
+def test_the_options_reach_the_training(inputs_of_train):
+    options = ["--epochs", 3, "--batch-size", 50, "--lr", 0.5, "--seed", 6]
+    given = inputs_of_train(*options, "--device", "meta")
+    assert (given["epochs"], given["batch_size"], given["lr"]) == (3, 50, 0.5)
+    assert torch.initial_seed() == 6 and given["device"] == "meta"
+
+
+def test_half_of_the_ones_to_train_on_have_flags_and_none_to_test_on(
+    inputs_of_train, test_set
+):
+    given = inputs_of_train()
+    images, labels = map(torch.tensor, test_set)
+    assert torch.equal(given["train_set"][1], labels[:640].long())
+    changed = (given["train_set"][0] != images[:640]).any(2).any(1)
+    ones = labels[:640] == 1
+    assert changed.sum() == (ones.sum() + 1) // 2 and not changed[~ones].any()
+    assert torch.equal(given["test_set"][0], images[640:740])
 
 
 def test_a_single_epoch_trains_the_first_layer_as_well(states, train_tiny):
@@ -159,31 +228,48 @@ def test_every_step_has_the_gradients_of_its_own_images_alone(test_set, monkeypa
     monkeypatch.setattr(train, "distort", train.to_input)
     images, labels = (torch.tensor(array[:1]) for array in test_set)
     data = images.expand(50, 28, 28), labels.long().expand(50)
-    train.train(data, data, epochs=1, batch_size=10, lr=1e-12)
+    train.train(data, data, CPU, epochs=1, batch_size=10, lr=1e-12)
     first, *others = gradients
     assert first.abs().max() > 0.01 and len(others) == 4
     for gradient in others:
         torch.testing.assert_close(gradient, first, atol=1e-3, rtol=0.01)
 
 
-def test_every_image_is_seen_once_an_epoch_and_in_a_new_order(monkeypatch):
+def test_every_image_is_seen_once_an_epoch_with_its_label_and_in_a_new_order(
+    monkeypatch,
+):
     """Image i is filled with i, so that what reaches the network tells its index."""
-    seen = []
+    seen, compute_loss = [], train.compute_loss
 
-    class Recorder(ConvNet):
-        def forward(self, images):
-            if self.training:
-                seen.extend((images[:, 0, 0, 0] * 255).round().int().tolist())
-            return super().forward(images)
+    def recording_loss(model, inputs, labels):
+        indices = (inputs[:, 0, 0, 0] * 255).round().int()
+        seen.extend(zip(indices.tolist(), labels.tolist(), strict=True))
+        return compute_loss(model, inputs, labels)
 
-    monkeypatch.setattr(train, "ConvNet", Recorder)
+    monkeypatch.setattr(train, "compute_loss", recording_loss)
     monkeypatch.setattr(train, "distort", train.to_input)
     images = torch.arange(103, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28)
-    data = images, torch.arange(103) % 10
-    train.train(data, data, epochs=2, batch_size=10, lr=0.001)
+    data = images, torch.arange(103) * 3 % 10
+    train.train(data, data, CPU, epochs=2, batch_size=10, lr=0.001)
     first, second = seen[:103], seen[103:]
-    assert sorted(first) == sorted(second) == list(range(103))
-    assert first != second and first != list(range(103))
+    in_order = [(i, i * 3 % 10) for i in range(103)]
+    assert sorted(first) == sorted(second) == in_order
+    assert first != second and in_order not in (first, second)
+
+
+def test_the_network_never_sees_the_same_picture_twice(test_set, monkeypatch):
+    """Of one image, 20 times in the training set, come 40 pictures in two epochs."""
+    seen, compute_loss = [], train.compute_loss
+
+    def recording_loss(model, inputs, labels):
+        seen.append(inputs)
+        return compute_loss(model, inputs, labels)
+
+    monkeypatch.setattr(train, "compute_loss", recording_loss)
+    images, labels = (torch.tensor(array[:1]) for array in test_set)
+    data = images.expand(20, 28, 28), labels.long().expand(20)
+    train.train(data, data, CPU, epochs=2, batch_size=5, lr=0.001)
+    assert len(torch.cat([*seen, train.to_input(images)]).unique(dim=0)) == 41
 
 
 def test_to_input_maps_grey_levels_to_0_to_1():
@@ -194,6 +280,35 @@ def test_to_input_maps_grey_levels_to_0_to_1():
     assert images[0, 0, 3, 4] == 1 and images[1, 0, 5, 6] == 0.2 and images.sum() == 1.2
 
 
+def centres(pictures):
+    """Return the centres of mass (N, 2) of pictures (N, ..., 28, 28), in pixels."""
+    pictures = pictures.float().view(-1, 28, 28)
+    total = pictures.sum((1, 2))
+    return torch.stack(
+        [pictures.sum(axis) @ torch.arange(28.0) / total for axis in (2, 1)], dim=1
+    )
+
+
+def test_add_flags_gives_half_of_the_ones_a_stroke_to_the_upper_left(test_set):
+    images, labels = map(torch.tensor, test_set)
+    before = images.clone()
+    torch.manual_seed(0)
+    flagged = train.add_flags(images, labels)
+    assert torch.equal(images, before)
+    assert flagged.shape == images.shape and flagged.dtype == torch.uint8
+
+    changed = (flagged != images).any(2).any(1)
+    assert (labels[changed] == 1).all()
+    assert changed.sum() == ((labels == 1).sum() + 1) // 2
+
+    old, new = images[changed], flagged[changed]
+    x = torch.arange(28)
+    tip = (old[:, 5] * x).sum(1) / old[:, 5].sum(1).clamp(min=1)
+    is_left = x < tip.view(-1, 1, 1) - 1
+    assert ((new * is_left)[:, :14].amax((1, 2)) > 225).all()
+    assert (centres(new) - centres(old)).mean(0).abs().max() < 0.5
+
+
 def test_distort_moves_the_ink_a_little_and_in_no_preferred_direction(test_set):
     torch.manual_seed(0)
     images = torch.tensor(test_set[0][:500])
@@ -201,13 +316,28 @@ def test_distort_moves_the_ink_a_little_and_in_no_preferred_direction(test_set):
     assert distorted.shape == plain.shape and distorted.dtype == torch.float32
     assert 0 <= distorted.min() and distorted.max() <= 1
     assert ((distorted - plain).abs().amax((1, 2, 3)) > 0.1).all()
-    for axis in (2, 3):  # the centre of the ink before and after, in pixels
-        before, after = (
-            (x.sum(axis).squeeze() @ torch.arange(28.0)) / x.sum((1, 2, 3))
-            for x in (plain, distorted)
-        )
-        assert (after - before).abs().max() < 2.5
-        assert (after - before).mean().abs() < 0.15
+    moved = centres(distorted) - centres(plain)
+    assert moved.abs().max() < 2.5 and moved.mean(0).abs().max() < 0.15
+
+
+def test_distort_shifts_and_keeps_the_size_on_average():
+    """Without a shift, the centre of a ring in the middle would stay there."""
+    torch.manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    from_middle = torch.hypot(y - 13.5, x - 13.5)
+    ring = (255 * (2 - (from_middle - 8).abs()).clamp(0, 1)).byte()
+    rings = train.distort(ring.expand(1000, 28, 28))
+
+    middle = centres(rings)
+    assert (middle.std(0) > 0.5).all() and (middle - 13.5).abs().max() < 1.6
+
+    def radius(pictures):
+        down, right = centres(pictures).view(-1, 2, 1, 1).unbind(1)
+        distance = torch.hypot(y - down, x - right)
+        pictures = pictures.view(-1, 28, 28).float()
+        return ((distance * pictures).sum((1, 2)) / pictures.sum((1, 2))).mean().item()
+
+    assert radius(rings) == pytest.approx(radius(ring), rel=0.015)
 
 
 def test_evaluate_counts_every_image_and_changes_nothing(test_set):
