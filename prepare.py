@@ -81,7 +81,7 @@ def inside_sheet(picture: Tensor) -> Tensor:
         is_full = inside.float().mean() > 0.7  # the strokes of a digit fill less
         is_alone = inside.sum() > 0.9 * region.sum()  # the rest may be specks
         if is_part and is_full and is_alone:
-            return cut_out(picture, box)
+            return cut_out(picture, box, margin=-1)  # its edge may be blurred
     return picture
 
 
@@ -271,8 +271,11 @@ def bounding_box(pixels: Tensor) -> Box:
     return slice(top, bottom), slice(left, right)
 
 
-def cut_out(picture: Tensor, box: Box, margin: float = 0) -> Tensor:
-    """Cut out of a picture a box found at SIDE pixels, and a margin around it."""
+def cut_out(picture: Tensor, box: Box, margin: float) -> Tensor:
+    """Cut out of a picture a box found at SIDE pixels, and a margin around it.
+
+    A negative margin cuts off the edge of the box.
+    """
     ratio = max(picture.shape) / SIDE
     rows, columns = (
         slice(
