@@ -260,7 +260,9 @@ def scale(picture: Tensor, longest: int) -> Tensor:
 
 def dilate(pixels: Tensor, reach: int) -> Tensor:
     """Give each pixel the largest value within `reach` pixels: max-pooling."""
-    return F.max_pool2d(pixels[None], 2 * reach + 1, stride=1, padding=reach)[0]
+    for _ in range(2):  # along the rows, then along the columns: faster than both
+        pixels = F.max_pool1d(pixels, 2 * reach + 1, stride=1, padding=reach).T
+    return pixels
 
 
 def bounding_box(pixels: Tensor) -> Box:
