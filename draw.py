@@ -39,6 +39,7 @@ class Window(tkinter.Tk):
         super().__init__()
         self.title("Draw a digit")
         self.model = model
+        self.is_waiting = False  # for the next reading
 
         self.page = tkinter.Canvas(self, width=SIDE, height=SIDE, background="white")
         self.seen = tkinter.Label(self)
@@ -59,7 +60,6 @@ class Window(tkinter.Tk):
     def clear(self, event: tkinter.Event | None = None) -> None:
         self.page.delete("all")
         self.picture = Image.new("L", (SIDE, SIDE), "white")  # the page once more
-        self.is_waiting = False
         self.show(torch.zeros(28, 28), torch.zeros(10), [])
 
     def begin_stroke(self, event: tkinter.Event) -> None:

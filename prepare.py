@@ -48,7 +48,7 @@ def prepare(picture: Tensor) -> tuple[Tensor, list[str]]:
         doubts.append(
             "several digits, a frame or a line? Crop the picture to one digit"
         )
-    if (pixels > 0.1).float().mean() > 0.32:  # 1 in 200 of MNIST's has more
+    if (pixels > 0.1).float().mean() > 0.32:  # 1 in 160 of MNIST's has more
         doubts.append("too much ink for a digit, crop the picture more tightly")
     return pixels, doubts
 
@@ -260,7 +260,7 @@ def scale(picture: Tensor, longest: int) -> Tensor:
 
 def dilate(pixels: Tensor, reach: int) -> Tensor:
     """Give each pixel the largest value within `reach` pixels: max-pooling."""
-    for _ in range(2):  # along the rows, then along the columns: faster than both
+    for _ in range(2):  # along the rows, then the columns: faster than both at once
         pixels = F.max_pool1d(pixels, 2 * reach + 1, stride=1, padding=reach).T
     return pixels
 
